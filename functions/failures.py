@@ -1,0 +1,129 @@
+"""What can go wrong, named once. Raised where the cause is known, translated to HTTP once, in `endpoints.problems`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+class Failure(Exception):  # noqa: N818 - the names below say what happened: "NotFound" reads better than "NotFoundError"
+    """Base of everything that a caller is told about. `str()` of it is safe to show to that caller."""
+
+
+@dataclass
+class Refused(Failure):
+    """The input cannot be worked on. `pointer` is the JSON pointer (RFC 6901) of the field at fault."""
+
+    pointer: str
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class ConstraintRefused(Refused):
+    """A schema, grammar, regex or choice that the decoder would not take, or that nothing can satisfy."""
+
+
+@dataclass
+class PromptTooLong(Failure):
+    """The prompt leaves no room for an answer in the model's context."""
+
+    tokens: int
+    limit: int
+
+    def __str__(self) -> str:
+        return f"the prompt is {self.tokens} tokens long; this model takes at most {self.limit}. Shorten the prompt."
+
+
+@dataclass
+class Unavailable(Failure):
+    """A dependency is down or starting. Trying again after `retry_after_s` seconds is right."""
+
+    what: str
+    reason: str
+    retry_after_s: float = 5.0
+
+    def __str__(self) -> str:
+        return f"{self.what} is unavailable: {self.reason}"
+
+
+class EngineUnavailable(Unavailable):
+    """No engine can answer now."""
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database or its gateway cannot be reached, or did not answer in time."""
+
+
+@dataclass
+class GenerationTimeout(Failure):
+    """The engine took longer than the request allowed."""
+
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"the generation did not finish within {self.seconds:g} s"
+
+
+@dataclass
+class NotFound(Failure):
+    """It does not exist, or it is not the caller's to know of: the two are never told apart."""
+
+    what: str
+
+    def __str__(self) -> str:
+        return f"there is no {self.what}"
+
+
+@dataclass
+class StaleVersion(Failure):
+    """A write was made from a version that is no longer the current one (`current`)."""
+
+    current: int
+
+    def __str__(self) -> str:
+        return f"the resource has moved on to version {self.current}; read it again and redo the change"
+
+
+@dataclass
+class Conflict(Failure):
+    """The state of the resource does not allow this. `details` are added to the problem document."""
+
+    reason: str
+    details: dict[str, Any]
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class Unauthenticated(Failure):
+    """No credentials, or credentials that do not hold."""
+
+
+class Forbidden(Failure):
+    """The caller is known and may not do this."""
+
+
+@dataclass
+class RateLimited(Failure):
+    """Too many requests. `policy` and `remaining` feed the RateLimit headers (IETF draft-ietf-httpapi-ratelimit-headers)."""
+
+    policy: str
+    quota: int
+    window_s: int
+    remaining: int
+    retry_after_s: float
+
+    def __str__(self) -> str:
+        return f"more than {self.quota} requests in {self.window_s} s ({self.policy}); try again in {self.retry_after_s:g} s"
+
+
+@dataclass
+class BudgetExceeded(Failure):
+    """The caller's budget does not cover the request's estimate."""
+
+    period: str
+    limit_usd: float
+    spent_usd: float
+
+    def __str__(self) -> str:
+        return f"the budget of ${self.limit_usd:.2f} per {self.period} is used up (${self.spent_usd:.4f} spent or reserved)"

@@ -1,0 +1,218 @@
+"""The typed settings of one environment, and the secrets: the only place that reads environment variables.
+
+`deployment_settings.json` holds a `shared` block and one block per environment; an environment's values win, key by key.
+A value that is missing, unknown or wrong is refused with its JSON path.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError
+
+SETTINGS_FILE = Path(__file__).with_name("deployment_settings.json")
+ENVIRONMENT_VARIABLE = "LIFT_SYS_ENV"
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[int, Field(ge=0)]
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message names the JSON path or the variable, and what would be right."""
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class EngineSettings(_Block):
+    """What vLLM is started with. `gpu` lists Modal GPU types in order of preference; empty means CPU."""
+
+    device: Literal["cuda", "cpu"]
+    gpu: list[str]
+    model: str
+    revision: str
+    dtype: Literal["bfloat16", "float16"]
+    max_model_len: Count
+    max_num_seqs: Count
+    gpu_memory_utilization: Annotated[float, Field(gt=0, lt=1)]
+    enforce_eager: bool
+    sleep_level: Annotated[int, Field(ge=0, le=2)]
+    startup_timeout_s: Positive
+    process_environment: dict[str, str] = {}
+
+
+class GenerationSettings(_Block):
+    """Defaults of a generation request, and its upper bounds."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)]
+    max_tokens: Count
+    timeout_s: Positive
+
+
+class ValidationSettings(_Block):
+    """Limits of the child processes in which a request's constraint is tried before an engine sees it."""
+
+    processes: Count
+    timeout_s: Positive
+    memory_mib: Count
+    cached_verdicts: Count
+    max_source_bytes: Count
+
+
+class SandboxSettings(_Block):
+    """Limits of the process in which generated code runs."""
+
+    wall_s: Positive
+    cpu_s: Count
+    memory_mib: Count
+    processes: Count
+    output_bytes: Count
+
+
+class ScalingSettings(_Block):
+    """Modal's autoscaler and snapshots for the engine class."""
+
+    min_containers: NonNegative
+    max_containers: Count
+    buffer_containers: NonNegative
+    scaledown_window_s: Annotated[int, Field(ge=2, le=3600)]
+    max_concurrent_inputs: Count
+    target_concurrent_inputs: Count
+    memory_snapshot: bool
+    gpu_snapshot: bool
+    region: str | None = None
+
+
+class WebSettings(_Block):
+    """The public endpoint."""
+
+    cors_origins: list[str]
+    body_limit_bytes: Count
+    max_concurrent_requests: Count
+    requires_proxy_auth: bool
+    custom_domains: list[str]
+
+
+class LimitSettings(_Block):
+    """Defaults per user (per IP where there is no user); a row in the database overrides them."""
+
+    reads_per_minute: Count
+    generations_per_minute: Count
+    expensive_per_hour: Count
+    concurrent_generations: Count
+    daily_budget_usd: Positive
+    monthly_budget_usd: Positive
+
+
+class PriceSettings(_Block):
+    """The price book: rates in US dollars with their date and source."""
+
+    as_of: str
+    source: str
+    gpu_usd_per_hour: dict[str, Annotated[float, Field(ge=0)]]
+    database_usd_per_month: Annotated[float, Field(ge=0)]
+
+
+class TelemetrySettings(_Block):
+    """`record_content` puts prompts and outputs into traces: off unless an operator says so."""
+
+    record_content: bool
+    sample_ratio: Annotated[float, Field(ge=0, le=1)]
+
+
+class Settings(_Block):
+    """Everything that differs between environments."""
+
+    environment: str
+    engine: EngineSettings
+    generation: GenerationSettings
+    validation: ValidationSettings
+    sandbox: SandboxSettings
+    scaling: ScalingSettings
+    web: WebSettings
+    limits: LimitSettings
+    prices: PriceSettings
+    telemetry: TelemetrySettings
+
+
+class Secrets(BaseModel):
+    """Values that come from the environment alone (Modal secrets, or `.local/env` on a laptop) and never from a file in git.
+
+    A token for an API key's user is signed with `jwt_signing_key`: an ES256 private key as a JWK (JSON), or the
+    project's HS256 secret.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    supabase_url: HttpUrl
+    supabase_anon_key: SecretStr
+    supabase_jwt_secret: SecretStr | None = None
+    jwt_signing_key: SecretStr | None = None
+    supabase_service_role_key: SecretStr | None = None
+
+
+def load_settings(environment: str | None = None, *, file: Path = SETTINGS_FILE) -> Settings:
+    """Settings of `environment`, else of the one that `LIFT_SYS_ENV` names, else of `local`.
+
+    Raises `SettingsError`.
+    """
+    name = environment or os.environ.get(ENVIRONMENT_VARIABLE) or "local"
+    document = _read(file)
+    blocks = document.get("environments", {})
+    if name not in blocks:
+        known = ", ".join(sorted(blocks))
+        raise SettingsError(f"environment {name!r} is not in {file.name}; it has: {known}")
+    merged = _merged(document.get("shared", {}), blocks[name])
+    try:
+        return Settings.model_validate({"environment": name, **merged})
+    except ValidationError as error:
+        raise SettingsError(_explain(error, file, name)) from None
+
+
+@cache
+def load_secrets() -> Secrets:
+    """Secrets from the process's environment. Raises `SettingsError` naming the variables that are missing or wrong."""
+    names = {field: field.upper() for field in Secrets.model_fields}
+    try:
+        return Secrets.model_validate({f: os.environ[v] for f, v in names.items() if os.environ.get(v)})
+    except ValidationError as error:
+        wrong = ", ".join(f"{names[str(e['loc'][0])]} ({e['msg']})" for e in error.errors())
+        raise SettingsError(f"environment variables: {wrong}. On Modal they come from the secret 'supabase'.") from None
+
+
+def apply_process_environment(variables: Mapping[str, str]) -> None:
+    """Set what libraries read from the process's environment (vLLM's own switches); what is already set wins."""
+    for name, value in variables.items():
+        os.environ.setdefault(name, value)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{file}: {error}") from None
+    if not isinstance(document, dict):
+        raise SettingsError(f"{file}: / must be an object")
+    if unknown := document.keys() - {"shared", "environments"}:
+        raise SettingsError(f"{file.name}: unknown key /{min(unknown)}; known are /shared and /environments")
+    return document
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merged(base[key], value) if both else value
+    return merged
+
+
+def _explain(error: ValidationError, file: Path, environment: str) -> str:
+    lines = [
+        f"{file.name}: /environments/{environment}/{'/'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
+    ]
+    return "\n".join(lines)
