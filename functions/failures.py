@@ -105,7 +105,7 @@ class Forbidden(Failure):
 
 @dataclass
 class RateLimited(Failure):
-    """Too many requests. `policy` and `remaining` feed the RateLimit headers (IETF draft-ietf-httpapi-ratelimit-headers)."""
+    """Too many requests. The fields feed the RateLimit headers (IETF draft-ietf-httpapi-ratelimit-headers)."""
 
     policy: str
     quota: int
@@ -114,7 +114,8 @@ class RateLimited(Failure):
     retry_after_s: float
 
     def __str__(self) -> str:
-        return f"more than {self.quota} requests in {self.window_s} s ({self.policy}); try again in {self.retry_after_s:g} s"
+        what = f"more than {self.quota} requests in {self.window_s} s ({self.policy})"
+        return f"{what}; try again in {self.retry_after_s:g} s"
 
 
 @dataclass
@@ -126,4 +127,5 @@ class BudgetExceeded(Failure):
     spent_usd: float
 
     def __str__(self) -> str:
-        return f"the budget of ${self.limit_usd:.2f} per {self.period} is used up (${self.spent_usd:.4f} spent or reserved)"
+        budget = f"the budget of ${self.limit_usd:.2f} per {self.period}"
+        return f"{budget} is used up (${self.spent_usd:.4f} spent or reserved)"

@@ -60,7 +60,7 @@ class Sampling(Wire):
 
 
 class GenerationRequest(Wire):
-    """One request to an engine. `messages` go through the model's chat template unless `raw`, when they are joined as is.
+    """One request to an engine. `messages` go through the model's chat template; with `raw`, they are joined as is.
 
     The constraint must have passed `functions.validation` before: an engine trusts it.
     """
@@ -82,7 +82,7 @@ class TokenLogprob(Wire):
 
 
 class Delta(Wire):
-    """Text that one candidate grew by. `index` is the candidate, 0 to n-1; `tokens` counts what the text was made of."""
+    """Text that one candidate (`index`, 0 to n-1) grew by; `tokens` counts what the text was made of."""
 
     type: Literal["delta"] = "delta"
     index: int = 0

@@ -1,6 +1,6 @@
 """The typed settings of one environment, and the secrets: the only place that reads environment variables.
 
-`deployment_settings.json` holds a `shared` block and one block per environment; an environment's values win, key by key.
+`deployment_settings.json` holds a `shared` block and one block per environment, whose values win, key by key.
 A value that is missing, unknown or wrong is refused with its JSON path.
 """
 
@@ -141,7 +141,7 @@ class Settings(_Block):
 
 
 class Secrets(BaseModel):
-    """Values that come from the environment alone (Modal secrets, or `.local/env` on a laptop) and never from a file in git.
+    """Values from the process's environment alone (Modal secrets; `.local/env` on a laptop), never from a file in git.
 
     A token for an API key's user is signed with `jwt_signing_key`: an ES256 private key as a JWK (JSON), or the
     project's HS256 secret.

@@ -1,0 +1,47 @@
+# make serve | make test | make check | make bench : each sets up what it needs. `make help` lists them all.
+PYTHON ?= python3
+PORT ?= 8000
+export PORT
+RUN := .venv/bin/python
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
+
+.PHONY: setup
+setup: ## install everything into .venv (no account, no GPU; about 2.6 GB)
+	@$(PYTHON) infra/local/set_up.py
+
+.PHONY: serve
+serve: setup ## the whole product on this machine: http://127.0.0.1:8000 (PORT overrides)
+	@exec $(RUN) -m infra.local.serve
+
+.PHONY: test
+test: setup ## all tests, on the real engine and the real database
+	@$(RUN) -m infra.local.model
+	@$(RUN) -m pytest
+
+.PHONY: check
+check: setup ## lint, format, strict types, import layers, migration lint
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@.venv/bin/squawk migrations/*.sql
+
+.PHONY: migrate
+migrate: setup ## apply the migrations that are missing to DATABASE_URL
+	@$(RUN) -m infra.migrations
+
+.PHONY: bench
+bench: bench-engine bench-constraints bench-database ## every benchmark, one after another
+
+.PHONY: bench-engine bench-constraints bench-database
+bench-engine: setup ## tokens/s of 16 streams through our engine against bare vLLM
+	@$(RUN) -m infra.local.model
+	@$(RUN) bench/engine.py
+bench-constraints: setup ## soundness, completeness and speed of the compiled grammars
+	@$(RUN) -m infra.local.model
+	@$(RUN) bench/constraints.py
+bench-database: setup ## lists at 1,000,000 sessions, the client's transports, admission
+	@$(RUN) bench/database.py
