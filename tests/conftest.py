@@ -1,0 +1,24 @@
+"""What every test may use: the settings, the model behind the validator, the engine and the database."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from functions.validation import ConstraintValidator
+
+from infra.settings import Settings, load_settings
+
+pytest_plugins = ["tests.database_fixtures", "tests.engine_fixtures"]
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    return load_settings("local")
+
+
+@pytest.fixture(scope="session")
+async def validator(settings: Settings, model_path: Path) -> AsyncIterator[ConstraintValidator]:
+    validator = ConstraintValidator(settings.validation, model_path / "tokenizer.json")
+    await validator.start()
+    yield validator
+    await validator.close()
