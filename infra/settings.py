@@ -55,10 +55,16 @@ class GenerationSettings(_Block):
 
 
 class ValidationSettings(_Block):
-    """Limits of the child processes in which a request's constraint is tried before an engine sees it."""
+    """Limits of the child processes in which a request's constraint is tried before an engine sees it.
+
+    A constraint that needs more than `cpu_s` of CPU time is refused; one that has no answer after `timeout_s` met a
+    busy machine, and may come again.
+    """
 
     processes: Count
+    cpu_s: Positive
     timeout_s: Positive
+    max_waiting: Count
     memory_mib: Count
     cached_verdicts: Count
     max_source_bytes: Count
