@@ -191,6 +191,16 @@ def load_secrets() -> Secrets:
         raise SettingsError(f"environment variables: {wrong}. On Modal they come from the secret 'supabase'.") from None
 
 
+def database_url() -> str:
+    """Connection string of the database, for those who own it (migrations). Raises `SettingsError`."""
+    url = os.environ.get("DATABASE_URL")
+    if not url:
+        raise SettingsError(
+            "environment variable DATABASE_URL is not set: postgresql://<user>:<password>@<host>/<database>"
+        )
+    return url
+
+
 def apply_process_environment(variables: Mapping[str, str]) -> None:
     """Set what libraries read from the process's environment (vLLM's own switches); what is already set wins."""
     for name, value in variables.items():
