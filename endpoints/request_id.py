@@ -1,0 +1,35 @@
+"""Every request has an id, the client's own if it is sane: in the response, in the logs, in problem documents."""
+
+import re
+import uuid
+
+import structlog
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from endpoints.response_headers import adding_headers
+
+HEADER = "x-request-id"
+_SANE = re.compile(r"[A-Za-z0-9._~:-]{1,128}")
+
+
+class RequestIdMiddleware:
+    """Puts `request_id` into the scope's state, the logging context and the response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        offered = Headers(scope=scope).get(HEADER, "")
+        request_id = offered if _SANE.fullmatch(offered) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self.app(scope, receive, adding_headers(send, {HEADER: request_id}))
+
+
+def request_id_of(scope: Scope) -> str:
+    """The id of the request that `scope` belongs to; empty outside the middleware."""
+    return str(scope.get("state", {}).get("request_id", ""))

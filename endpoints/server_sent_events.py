@@ -1,0 +1,96 @@
+"""Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) as a response, never buffered."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from endpoints.problems import UNEXPECTED, problem_for
+from endpoints.work import ClientGone, Work
+from functions.failures import Failure
+
+MEDIA_TYPE = "text/event-stream"
+KEEPALIVE = b": keepalive\n\n"
+KEEPALIVE_S = 15.0
+"""Shorter than the idle limits of the proxies that stand between (60 s is common)."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event; `data` is sent as JSON on one line."""
+
+    event: str
+    data: Any
+    id: str | None = None
+
+    def encoded(self) -> bytes:
+        """The event as it goes over the wire."""
+        data = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        identity = f"id: {self.id}\n" if self.id is not None else ""
+        return f"{identity}event: {self.event}\ndata: {data}\n\n".encode()
+
+
+class EventStream(Response):
+    """Sends the events of `work` as they come, a comment when there is nothing to say for a while.
+
+    A failure in mid-stream becomes an event `error` whose data is the problem document, and ends the stream. When the
+    client goes away the work is stopped at once, and its clean-up is waited for.
+    """
+
+    media_type = MEDIA_TYPE
+    charset = "utf-8"
+
+    def __init__(
+        self,
+        work: Work[Event],
+        *,
+        status_code: int = 200,
+        headers: dict[str, str] | None = None,
+        keepalive_s: float = KEEPALIVE_S,
+    ) -> None:
+        super().__init__(status_code=status_code, headers={**(headers or {}), "x-accel-buffering": "no"})
+        del self.headers["content-length"]
+        self.background = None
+        self._work = work
+        self._keepalive_s = keepalive_s
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        async def send_chunk(chunk: bytes) -> None:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+        async with self._work:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            try:
+                await self._send_events(send_chunk)
+            except ClientGone:
+                return
+            except Failure as failure:
+                await send_chunk(Event("error", problem_for(failure).document(scope)).encoded())
+            except Exception:  # noqa: BLE001 - logged; the status has been sent: what is left is to say so here
+                structlog.get_logger("errors").exception("unexpected error", method=scope["method"], started=True)
+                await send_chunk(Event("error", UNEXPECTED.document(scope)).encoded())
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_events(self, send_chunk: Callable[[bytes], Awaitable[None]]) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._keepalive_s):
+                    event = await self._work.next()
+            except TimeoutError:
+                await send_chunk(KEEPALIVE)
+                continue
+            if event is None:
+                return
+            await send_chunk(event.encoded())
+
+
+def wants_events(request: Request) -> bool:
+    """Whether the client asked for a stream (`Accept: text/event-stream`) rather than for one JSON document."""
+    accepted = request.headers.get("accept", "")
+    return any(part.partition(";")[0].strip().lower() == MEDIA_TYPE for part in accepted.split(","))
