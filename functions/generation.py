@@ -35,7 +35,7 @@ class Constraint(Wire):
     @property
     def digest(self) -> str:
         """SHA-256 over kind and source, hexadecimal."""
-        return hashlib.sha256(f"{self.kind}\0{self.source}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.kind}\0{self.source}".encode(errors="surrogatepass")).hexdigest()
 
 
 class Message(Wire):

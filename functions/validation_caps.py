@@ -81,7 +81,9 @@ def check_structural_tag(tag: Any) -> None:
         raise ConstraintRefused("", 'a structural tag must be an object with "triggers" and "structures"')
     for _ in _walk(tag, (), MAX_TAG_NESTING, position="value"):
         pass
-    triggers, structures = tag.get("triggers"), tag.get("structures")
+    if missing := [name for name in ("triggers", "structures") if name not in tag]:
+        raise ConstraintRefused("", f'"{missing[0]}" is missing')
+    triggers, structures = tag["triggers"], tag["structures"]
     if not isinstance(triggers, list) or not triggers:
         raise ConstraintRefused("/triggers", "must be an array of at least one string")
     for i, trigger in enumerate(triggers):

@@ -70,9 +70,9 @@ class LimitedProcesses:
         self._unborn: deque[socket.socket] = deque()
         self._waiting = 0
         self._supervisor: asyncio.Task[None] | None = None
-        self._failure = "it has not been started"
+        self._state = "it has not been started"
         self._broken = False
-        self.ready = asyncio.Event()
+        self._settled = asyncio.Event()
         self.killed = 0
 
     @property
@@ -83,7 +83,6 @@ class LimitedProcesses:
     def start(self) -> None:
         """Start in the background; work that comes before the workers are ready waits for them."""
         if self._supervisor is None:
-            self._failure = "it is starting"
             self._supervisor = asyncio.create_task(self._supervise(), name="validator")
 
     async def close(self) -> None:
@@ -93,7 +92,7 @@ class LimitedProcesses:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._supervisor
             self._supervisor = None
-            self._failure = "it is closed"
+            self._state = "it is closed"
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The function's result. Raises `ConstraintRefused` or what else it raised, `WorkerDied`, `Unavailable`."""
@@ -134,13 +133,17 @@ class LimitedProcesses:
             raise WorkerDied(worker.exited.result() if worker.exited.done() else None) from None
 
     async def _next_free(self) -> Worker:
-        if self._supervisor is None or self._broken:
-            raise self._unavailable(self._failure)
+        if self._supervisor is None:
+            raise self._unavailable(self._state)
         if self._waiting >= self._settings.max_waiting:
             raise self._unavailable(f"{self._waiting} constraints wait already")
         self._waiting += 1
         try:
-            async with asyncio.timeout(self._settings.timeout_s if self.ready.is_set() else START_S):
+            async with asyncio.timeout(START_S):
+                await self._settled.wait()
+            if self._broken:
+                raise self._unavailable("it cannot start")
+            async with asyncio.timeout(self._settings.timeout_s):
                 worker = await self._free.get()
                 while worker.exited.done():
                     worker = await self._free.get()
@@ -175,15 +178,20 @@ class LimitedProcesses:
         failures = 0
         while True:
             try:
-                started = await self._run_nursery()
+                worked = await self._run_nursery()
             except OSError as error:
-                started, self._failure = False, str(error)
-            self.ready.clear()
-            self._broken = not started
-            failures = 0 if started else failures + 1
+                log.exception("validator cannot start", reason=str(error))
+                worked = False
+            failures = 0 if worked else failures + 1
+            self._settle(broken=not worked)
             wait_s = _RESTART_WAITS_S[min(failures, len(_RESTART_WAITS_S) - 1)]
-            log.error("validator stopped", reason=self._failure, restart_in_s=wait_s)
+            log.error("validator stopped", restart_in_s=wait_s)
             await asyncio.sleep(wait_s)
+
+    def _settle(self, *, broken: bool) -> None:
+        """Let what waits go on, to a worker or to a refusal."""
+        self._broken = broken
+        self._settled.set()
 
     async def _run_nursery(self) -> bool:
         """One life of the nursery: whether it became ready before it ended."""
@@ -213,7 +221,8 @@ class LimitedProcesses:
         while packet := await loop.sock_recv(control, 65536):
             match json.loads(packet):
                 case {"ready": float(seconds)}:
-                    started, self._broken = True, False
+                    started = True
+                    self._settle(broken=False)
                     log.info("validator ready", tokenizer_load_s=round(seconds, 3))
                     for _ in range(self._settings.processes):
                         self._order_worker(control)
@@ -221,13 +230,11 @@ class LimitedProcesses:
                     worker = Worker(self._unborn.popleft(), pid)
                     self._workers[pid] = worker
                     self._free.put_nowait(worker)
-                    self.ready.set()
                 case {"exited": int(pid), "status": int(status)}:
                     self._bury(self._workers.pop(pid), status)
                     self._order_worker(control)
                 case {"failed": str(reason)}:
-                    self._failure = reason
-        self._failure = self._failure if not started else "its nursery ended"
+                    log.error("validator cannot start", reason=reason)
         return started
 
     def _order_worker(self, control: socket.socket) -> None:

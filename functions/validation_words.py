@@ -16,6 +16,7 @@ _REGEX_PLACE = re.compile(r"regex parse error:\n    (?P<pattern>.*)\n    (?P<ind
 _REGEX_ERROR = re.compile(r"^error: (.*)$", re.MULTILINE)
 _UNIMPLEMENTED = re.compile(r'Unimplemented keys: \["([^"]+)"')
 _QUOTED_KEYWORD = re.compile(r"'(\w+)'")
+_WORD = re.compile(r"\w+")
 _SCHEMA_MAPS = ("properties", "patternProperties", "$defs", "definitions")
 
 _KEYWORD_BY_WORDS = (
@@ -31,13 +32,6 @@ _KEYWORD_BY_WORDS = (
     ("Pointer '", "$ref"),
     ("Resource '", "$ref"),
     ("Resource '", "$schema"),
-    ("enum", "enum"),
-    ("allOf", "allOf"),
-    ("anyOf", "anyOf"),
-    ("properties must", "properties"),
-    ("prefixItems", "prefixItems"),
-    ("required", "required"),
-    ("minimum", "minimum"),
 )
 
 
@@ -113,4 +107,6 @@ def _keyword(schema: dict[str, Any], message: str) -> str | None:
     for name in _QUOTED_KEYWORD.findall(message):
         if name in schema:
             return str(name)
-    return next((keyword for words, keyword in _KEYWORD_BY_WORDS if words in message and keyword in schema), None)
+    by_words = (keyword for words, keyword in _KEYWORD_BY_WORDS if words in message and keyword in schema)
+    named = (word for word in _WORD.findall(message) if word in schema)
+    return next(by_words, None) or next(named, None)
