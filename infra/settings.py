@@ -30,7 +30,10 @@ class _Block(BaseModel):
 
 
 class EngineSettings(_Block):
-    """What vLLM is started with. `gpu` lists Modal GPU types in order of preference; empty means CPU."""
+    """What vLLM is started with. `gpu` lists Modal GPU types in order of preference; empty means CPU.
+
+    `revision` is a commit of the model's repository; `weights_directory` is where Modal's Volume of weights is mounted.
+    """
 
     device: Literal["cuda", "cpu"]
     gpu: list[str]
@@ -44,6 +47,7 @@ class EngineSettings(_Block):
     sleep_level: Annotated[int, Field(ge=0, le=2)]
     startup_timeout_s: Positive
     process_environment: dict[str, str] = {}
+    weights_directory: str = "/models"
 
 
 class GenerationSettings(_Block):
@@ -81,7 +85,10 @@ class SandboxSettings(_Block):
 
 
 class ScalingSettings(_Block):
-    """Modal's autoscaler and snapshots for the engine class."""
+    """Modal's autoscaler and snapshots for the engine class.
+
+    A request waits `cold_start_wait_s` for an engine that is starting; then it is answered 503 with Retry-After.
+    """
 
     min_containers: NonNegative
     max_containers: Count
@@ -91,6 +98,7 @@ class ScalingSettings(_Block):
     target_concurrent_inputs: Count
     memory_snapshot: bool
     gpu_snapshot: bool
+    cold_start_wait_s: Positive
     region: str | None = None
 
 
@@ -125,10 +133,14 @@ class PriceSettings(_Block):
 
 
 class TelemetrySettings(_Block):
-    """`record_content` puts prompts and outputs into traces: off unless an operator says so."""
+    """`record_content` puts prompts and outputs into traces: off unless an operator says so.
+
+    `export` makes a deployment require the Modal secret `telemetry`, which says where traces go (`TelemetryExport`).
+    """
 
     record_content: bool
     sample_ratio: Annotated[float, Field(ge=0, le=1)]
+    export: bool
 
 
 class Settings(_Block):
@@ -162,6 +174,15 @@ class Secrets(BaseModel):
     supabase_service_role_key: SecretStr | None = None
 
 
+class TelemetryExport(BaseModel):
+    """Where traces go, by OpenTelemetry's own variable names; the headers are `name=value,name=value`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    otel_exporter_otlp_endpoint: HttpUrl
+    otel_exporter_otlp_headers: SecretStr | None = None
+
+
 def load_settings(environment: str | None = None, *, file: Path = SETTINGS_FILE) -> Settings:
     """Settings of `environment`, else of the one that `LIFT_SYS_ENV` names, else of `local`.
 
@@ -189,6 +210,30 @@ def load_secrets() -> Secrets:
     except ValidationError as error:
         wrong = ", ".join(f"{names[str(e['loc'][0])]} ({e['msg']})" for e in error.errors())
         raise SettingsError(f"environment variables: {wrong}. On Modal they come from the secret 'supabase'.") from None
+
+
+def load_telemetry_export() -> TelemetryExport | None:
+    """From the process's environment; `None` where `OTEL_EXPORTER_OTLP_ENDPOINT` is not set. Raises `SettingsError`."""
+    values = {f: os.environ.get(f.upper()) for f in TelemetryExport.model_fields}
+    if not values["otel_exporter_otlp_endpoint"]:
+        return None
+    try:
+        return TelemetryExport.model_validate({f: value for f, value in values.items() if value})
+    except ValidationError as error:
+        raise SettingsError(f"OTEL_EXPORTER_OTLP_ENDPOINT: {error.errors()[0]['msg']}") from None
+
+
+def load_deployed_settings() -> Settings:
+    """Settings of an app on Modal: its environment is always named, never assumed. Raises `SettingsError`."""
+    if not os.environ.get(ENVIRONMENT_VARIABLE):
+        raise SettingsError(
+            f"{ENVIRONMENT_VARIABLE} is not set: say which environment to deploy, for instance "
+            f"{ENVIRONMENT_VARIABLE}=staging modal deploy modal_app.py"
+        )
+    settings = load_settings()
+    if settings.environment == "local":
+        raise SettingsError(f"environment 'local' is for a laptop (make serve); set {ENVIRONMENT_VARIABLE} to another")
+    return settings
 
 
 def database_url() -> str:
