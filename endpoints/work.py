@@ -1,8 +1,7 @@
 """A request's work as a stream of events that stops the moment nobody waits for it any more."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -10,6 +9,9 @@ from starlette.requests import Request
 from starlette.types import Receive
 
 T = TypeVar("T")
+Emit = Callable[[T], Awaitable[None]]
+"""Hands an event to whoever reads; waits when they are slow."""
+
 _AHEAD = 32
 """Events that may wait for a slow reader before the work has to wait for it."""
 
@@ -24,21 +26,21 @@ class _End:
 
 
 class Work(Generic[T]):
-    """Runs `events` in a task of its own, and watches the connection meanwhile.
+    """Runs `do` in a task of its own, and watches the connection meanwhile; `do` emits events as it goes.
 
-    The generator lives in one task from first to last step, so that time limits inside it hold, and whoever reads can
-    wait with a limit without touching it. When the client goes away the task is cancelled at once: the generator's
-    `finally` blocks run (a generation is aborted, a reservation settled), and readers get `ClientGone`.
+    The work lives in one task from its first step to its last, so that time limits inside it hold, and whoever reads
+    can wait with a limit without touching it. When the client goes away the task is cancelled at once: its `finally`
+    blocks run (a generation is aborted, a reservation settled), and readers get `ClientGone`.
 
     Use as a context manager, or hand it to an `EventStream`, which closes it. The request's body must have been read.
     """
 
-    def __init__(self, events: AsyncGenerator[T, None], request: Request) -> None:
+    def __init__(self, do: Callable[[Emit[T]], Awaitable[None]], request: Request) -> None:
         self._ready: asyncio.Queue[T | _End] = asyncio.Queue(_AHEAD)
         self._first: T | None = None
         self._client_gone = False
         self._stopping = False
-        self._task = asyncio.create_task(self._run(events))
+        self._task = asyncio.create_task(self._run(do))
         self._watch = asyncio.create_task(self._stop_when_gone(request.receive))
 
     async def __aenter__(self) -> "Work[T]":
@@ -47,9 +49,16 @@ class Work(Generic[T]):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def begin(self) -> None:
-        """Wait for the first event, or raise what the work failed with: while the status can still be chosen."""
-        self._first = await self.next()
+    async def begin(self) -> T:
+        """Wait for the first event, or raise what the work failed with: while the status can still be chosen.
+
+        The event is answered, and stays the next one to be read. Raises `ValueError` when there is none.
+        """
+        first = await self.next()
+        if first is None:
+            raise ValueError("work without an event has nothing to answer with")
+        self._first = first
+        return first
 
     async def next(self) -> T | None:
         """The next event; None at the end. Raises what the work failed with, `ClientGone`. Safe to cancel."""
@@ -78,12 +87,10 @@ class Work(Generic[T]):
         self._watch.cancel()
         await asyncio.wait({self._task, self._watch})
 
-    async def _run(self, events: AsyncGenerator[T, None]) -> None:
+    async def _run(self, do: Callable[[Emit[T]], Awaitable[None]]) -> None:
         error: BaseException | None = None
         try:
-            async with aclosing(events):
-                async for event in events:
-                    await self._ready.put(event)
+            await do(self._ready.put)
         except BaseException as raised:  # noqa: BLE001 - it is not swallowed: the reader gets it, whatever it is
             error = raised
         if self._ready.full() and isinstance(error, asyncio.CancelledError):

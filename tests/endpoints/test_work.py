@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.server_sent_events import KEEPALIVE, Event, EventStream, wants_events
-from endpoints.work import ClientGone, Work
+from endpoints.work import ClientGone, Emit, Work
 from functions.failures import EngineUnavailable
 from tests.endpoints.asgi import client_of, served, until, with_problems
 
@@ -25,12 +25,12 @@ class Counting:
         self.app.add_api_route("/stream", self.stream)
         self.app.add_api_route("/whole", self.whole)
 
-    async def numbers(self) -> AsyncGenerator[Event, None]:
+    async def numbers(self, emit: Emit[Event]) -> None:
         try:
             if self.first_after:
                 await self.first_after.wait()
             while True:
-                yield Event("delta", {"n": self.sent})
+                await emit(Event("delta", {"n": self.sent}))
                 self.sent += 1
                 await asyncio.sleep(self.pause_s)
         finally:
@@ -38,13 +38,13 @@ class Counting:
             self.cleaned_up = True
 
     async def stream(self, request: Request) -> Response:
-        work = Work(self.numbers(), request)
+        work = Work(self.numbers, request)
         await work.begin()
         return EventStream(work, keepalive_s=0.01)
 
     async def whole(self, request: Request) -> Response:
         try:
-            async with Work(self.numbers(), request) as work:
+            async with Work(self.numbers, request) as work:
                 async for _ in work:
                     pass
         except ClientGone:
@@ -95,12 +95,12 @@ async def test_silence_is_filled_with_comments():
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
 
 
-def streaming(events: AsyncGenerator[Event, None]) -> FastAPI:
+def streaming(do: Callable[[Emit[Event]], Awaitable[None]]) -> FastAPI:
     app = with_problems(FastAPI())
 
     @app.get("/")
     async def stream(request: Request) -> Response:
-        work = Work(events, request)
+        work = Work(do, request)
         await work.begin()
         return EventStream(work, status_code=201, headers={"location": "/x"})
 
@@ -108,21 +108,20 @@ def streaming(events: AsyncGenerator[Event, None]) -> FastAPI:
 
 
 async def test_what_fails_before_the_first_event_still_chooses_the_status():
-    async def failing() -> AsyncGenerator[Event, None]:
+    async def failing(_emit: Emit[Event]) -> None:
         raise EngineUnavailable("the engine", "it is starting")
-        yield  # an asynchronous generator, and nothing else
 
-    async with client_of(streaming(failing())) as client:
+    async with client_of(streaming(failing)) as client:
         response = await client.get("/")
     assert response.status_code == 503
 
 
 async def test_what_fails_later_is_an_event_with_the_problem():
-    async def failing() -> AsyncGenerator[Event, None]:
-        yield Event("delta", {"text": "a\nb é"}, id="7")
+    async def failing(emit: Emit[Event]) -> None:
+        await emit(Event("delta", {"text": "a\nb é"}, id="7"))
         raise EngineUnavailable("the engine", "it died")
 
-    async with client_of(streaming(failing())) as client:
+    async with client_of(streaming(failing)) as client:
         response = await client.get("/")
     first, second, rest = response.text.split("\n\n")
     assert response.status_code == 201
@@ -133,27 +132,27 @@ async def test_what_fails_later_is_an_event_with_the_problem():
 
 
 async def test_a_defect_in_mid_stream_is_an_event_too_without_its_details():
-    async def failing() -> AsyncGenerator[Event, None]:
-        yield Event("delta", {})
+    async def failing(emit: Emit[Event]) -> None:
+        await emit(Event("delta", {}))
         raise ZeroDivisionError("secret")
 
-    async with client_of(streaming(failing())) as client:
+    async with client_of(streaming(failing)) as client:
         response = await client.get("/")
     assert '"status":500' in response.text
     assert "secret" not in response.text
 
 
 async def test_a_time_limit_inside_the_work_holds_across_its_events():
-    async def limited() -> AsyncGenerator[Event, None]:
+    async def limited(emit: Emit[Event]) -> None:
         try:
             async with asyncio.timeout(0.05):
                 while True:
-                    yield Event("delta", {})
+                    await emit(Event("delta", {}))
                     await asyncio.sleep(0.01)
         except TimeoutError:
-            yield Event("done", {})
+            await emit(Event("done", {}))
 
-    async with client_of(streaming(limited())) as client:
+    async with client_of(streaming(limited)) as client:
         response = await client.get("/")
     assert response.text.endswith("event: done\ndata: {}\n\n")
 

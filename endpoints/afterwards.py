@@ -1,0 +1,41 @@
+"""What must be done although the request that began it is gone: settling a reservation, keeping an answer."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import structlog
+
+T = TypeVar("T")
+
+
+class Afterwards:
+    """Runs small pieces of clean-up to their end, whatever is cancelled around them; `close` waits for the last.
+
+    A client that disconnects cancels its request; a clean-up that awaits would be cancelled with it.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._log = structlog.get_logger("afterwards")
+
+    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, which goes on by itself if the caller is cancelled while waiting."""
+        return await asyncio.shield(self.begin(work))
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start `work` without waiting; what it fails with is logged."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    async def close(self, *, within_s: float = 10) -> None:
+        """Wait for what is still under way."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=within_s)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.warning("a clean-up failed", error=type(error).__name__, reason=str(error))

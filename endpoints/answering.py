@@ -1,0 +1,38 @@
+"""One kind of work, two ways to answer: a stream of events to who asks for it, else the last event's data as JSON."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from endpoints.server_sent_events import Event, EventStream, wants_events
+from endpoints.work import Emit, Work
+
+HeadersOf = Callable[[Any], Mapping[str, str]]
+
+
+async def answer(
+    request: Request,
+    do: Callable[[Emit[Event]], Awaitable[None]],
+    *,
+    status_code: int = 200,
+    headers_of: HeadersOf = lambda _data: {},
+) -> Response:
+    """Do the work and answer; `headers_of` takes the data of the first event (stream) or of the last (JSON).
+
+    `do` emits at least one event. Whatever fails before the first event is raised, so that it is answered with a status of its own. A client that
+    goes away stops the work at once; `ClientGone` is raised where nothing has been sent.
+    """
+    work = Work(do, request)
+    try:
+        last = await work.begin()
+        if wants_events(request):
+            return EventStream(work, status_code=status_code, headers=dict(headers_of(last.data)))
+        async for event in work:
+            last = event
+    except BaseException:
+        await work.close()
+        raise
+    await work.close()
+    return JSONResponse(last.data, status_code, headers=dict(headers_of(last.data)))

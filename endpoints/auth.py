@@ -1,0 +1,143 @@
+"""Who is asking: the credentials of a request become a `Caller`, whose token the database then judges by."""
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.datastructures import Headers
+
+from endpoints.tokens import Claims, TokenSigner, TokenVerifier
+from functions.callers import Caller
+from functions.failures import Unauthenticated
+
+API_KEY_PREFIX = "lsk_"
+ALL_SCOPES = frozenset({"read", "generate", "admin"})
+TOKEN_LIFETIME_S = 300
+"""An API key's token lives this long; none outlives its user's request by more."""
+
+_LONGEST_KEY = 256
+
+
+@dataclass(frozen=True)
+class KeyHolder:
+    """What the database knows of an API key that is in force."""
+
+    key_id: str
+    user_id: str
+    scopes: frozenset[str]
+    expires_at: datetime | None = None
+    email: str | None = None
+
+
+Lookup = Callable[[str], Awaitable[KeyHolder | None]]
+
+
+class ApiKeyCallers:
+    """Callers by API key. The database is asked at most once in `cached_s` for each key in use.
+
+    `cached_s` bounds how long a revoked key still works; 60 s is promised. Unknown keys are remembered too, so that a
+    program with a dead key costs no more than one with a live one.
+    """
+
+    def __init__(
+        self,
+        lookup: Lookup,
+        signer: TokenSigner,
+        *,
+        cached_s: float = 30,
+        capacity: int = 10_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._lookup = lookup
+        self._signer = signer
+        self._cached_s = cached_s
+        self._capacity = capacity
+        self._clock = clock
+        self._known: OrderedDict[bytes, tuple[float, asyncio.Future[Caller | None]]] = OrderedDict()
+
+    async def caller(self, key: str) -> Caller:
+        """The key's user. Raises `Unauthenticated`, `DatabaseUnavailable`."""
+        if len(key) > _LONGEST_KEY:
+            raise Unauthenticated("the API key is longer than any that was issued here")
+        digest = hashlib.sha256(key.encode()).digest()  # keys themselves are not kept in memory
+        asked_at, answer = self._known.get(digest, (float("-inf"), None))
+        if answer is None or self._clock() - asked_at >= self._cached_s or _failed(answer):
+            answer = self._ask(key, digest)
+        caller = await asyncio.shield(answer)
+        if caller is None:
+            raise Unauthenticated("the API key is not known here, has expired, or was revoked")
+        return caller
+
+    def _ask(self, key: str, digest: bytes) -> asyncio.Future[Caller | None]:
+        """Ask once, however many requests come with the key meanwhile: they share the answer."""
+        answer = asyncio.ensure_future(self._look_up(key))
+        self._known[digest] = (self._clock(), answer)
+        self._known.move_to_end(digest)
+        while len(self._known) > self._capacity:
+            self._known.popitem(last=False)
+        return answer
+
+    async def _look_up(self, key: str) -> Caller | None:
+        holder = await self._lookup(key)
+        if holder is None:
+            return None
+        return Caller(
+            user_id=holder.user_id,
+            token=self._signer.sign(holder.user_id, lifetime_s=TOKEN_LIFETIME_S, claims={"key_id": holder.key_id}),
+            key_id=holder.key_id,
+            scopes=holder.scopes,
+            operator=False,
+            email=holder.email,
+        )
+
+
+class Authenticator:
+    """Reads `Authorization: Bearer <JWT or lsk_...>` or `X-API-Key: lsk_...`."""
+
+    def __init__(self, verifier: TokenVerifier, api_keys: ApiKeyCallers) -> None:
+        self._verifier = verifier
+        self._api_keys = api_keys
+
+    async def caller(self, headers: Headers) -> Caller:
+        """Raises `Unauthenticated` with what to do; `Unavailable` when it cannot be known who is asking."""
+        credential = _credential(headers)
+        if credential.startswith(API_KEY_PREFIX):
+            return await self._api_keys.caller(credential)
+        claims = await self._verifier.verify(credential)
+        return Caller(
+            user_id=str(claims.sub),
+            token=credential,
+            key_id=None,
+            scopes=ALL_SCOPES,
+            operator=_is_operator(claims),
+            email=claims.email,
+        )
+
+
+def _credential(headers: Headers) -> str:
+    authorization = headers.getlist("authorization")
+    if len(authorization) > 1:
+        raise Unauthenticated("there is more than one Authorization header")
+    if not authorization:
+        key = headers.get("x-api-key", "")
+        if key and not key.startswith(API_KEY_PREFIX):
+            raise Unauthenticated(f"X-API-Key takes an API key, which begins with {API_KEY_PREFIX}")
+        if not key:
+            raise Unauthenticated("send `Authorization: Bearer <token or API key>`, or `X-API-Key: <API key>`")
+        return key
+    scheme, _, credential = authorization[0].partition(" ")
+    if scheme.lower() != "bearer" or not credential.strip():
+        raise Unauthenticated("the Authorization header is not `Bearer <token or API key>`")
+    return credential.strip()
+
+
+def _is_operator(claims: Claims) -> bool:
+    return claims.app_metadata.get("operator") is True
+
+
+def _failed(answer: asyncio.Future[Caller | None]) -> bool:
+    return answer.done() and (answer.cancelled() or answer.exception() is not None)

@@ -1,0 +1,86 @@
+"""Who may reach which route. Everything needs credentials, except what `PUBLIC_PATHS` lists; `create_app` checks it.
+
+Credentials are checked after routing and before a byte of the body is read: a stranger costs nothing.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Literal, cast
+
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.json_request import JsonRequest, require_json
+from endpoints.services import Services, services_of
+from functions.callers import Caller
+from functions.failures import Forbidden
+
+PUBLIC_PATHS = frozenset(
+    {
+        "/",
+        "/health",
+        "/docs",
+        "/docs/problems",
+        "/assets",
+        "/assets/vendor",
+        "/openapi.json",
+        "/api/ir/schema",
+    }
+)
+
+Scope = Literal["read", "generate", "admin"]
+"""What an API key may be for: reading; also creating and changing; also keys, sharing and the profile."""
+
+
+class GuardedRoute(APIRoute):
+    """A route that authenticates its caller, unless its path is public, and takes strict JSON alone."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's hook for what surrounds a route's own code."""
+        handle = super().get_route_handler()
+        is_public = self.path_format in PUBLIC_PATHS or self.path in PUBLIC_PATHS
+        takes_body = self.body_field is not None
+
+        async def guarded(request: Request) -> Response:
+            if not is_public:
+                services = await services_of(request)
+                request.state.caller = await services.authenticator.caller(request.headers)
+            if takes_body:
+                require_json(request)
+            return await handle(JsonRequest(request.scope, request.receive))
+
+        return guarded
+
+
+class RequiredScope:
+    """The dependency that hands a route its caller, once the caller's credentials are for such things."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    async def __call__(self, request: Request) -> Caller:
+        caller = cast("Caller", request.state.caller)
+        if self.scope not in caller.scopes:
+            has = ", ".join(sorted(caller.scopes)) or "none"
+            raise Forbidden(f"this needs an API key with the scope {self.scope!r}; this one has: {has}")
+        return caller
+
+
+Reader = Annotated[Caller, Depends(RequiredScope("read"))]
+Generator = Annotated[Caller, Depends(RequiredScope("generate"))]
+Administrator = Annotated[Caller, Depends(RequiredScope("admin"))]
+App = Annotated[Services, Depends(services_of)]
+
+
+def unguarded_routes(app: FastAPI) -> list[str]:
+    """Paths that are neither public nor ask for a scope: there must be none."""
+    return [path for route in app.routes if (path := getattr(route, "path", "?")) and not _is_guarded(route, path)]
+
+
+def _is_guarded(route: object, path: str) -> bool:
+    if path in PUBLIC_PATHS:
+        return True
+    return isinstance(route, GuardedRoute) and any(
+        isinstance(dependency.call, RequiredScope) for dependency in route.dependant.dependencies
+    )

@@ -1,0 +1,153 @@
+import asyncio
+import time
+import uuid
+from typing import Any
+
+import jwt
+import pytest
+from starlette.datastructures import Headers
+
+from endpoints.auth import ALL_SCOPES, ApiKeyCallers, Authenticator, KeyHolder
+from endpoints.jwks import KeySet
+from endpoints.tokens import TokenSigner, TokenVerifier
+from functions.failures import DatabaseUnavailable, Unauthenticated
+
+ISSUER = "http://project.test/auth/v1"
+SECRET = "a shared secret of the project, long enough"
+USER = str(uuid.uuid4())
+SIGNER = TokenSigner(issuer=ISSUER, secret=SECRET)
+
+
+class Keys:
+    """A table of API keys in memory, with a clock and a count of look-ups."""
+
+    def __init__(self) -> None:
+        self.holders = {"lsk_live": KeyHolder("key-1", USER, frozenset({"read"}))}
+        self.lookups = 0
+        self.now = 0.0
+        self.down = False
+
+    async def look_up(self, key: str) -> KeyHolder | None:
+        self.lookups += 1
+        await asyncio.sleep(0)
+        if self.down:
+            raise DatabaseUnavailable("the database", "no answer")
+        return self.holders.get(key)
+
+    def callers(self, *, capacity: int = 100) -> ApiKeyCallers:
+        return ApiKeyCallers(self.look_up, SIGNER, capacity=capacity, clock=lambda: self.now)
+
+
+async def _no_keys() -> dict[str, Any]:
+    return {"keys": []}
+
+
+def authenticator(keys: Keys | None = None) -> Authenticator:
+    verifier = TokenVerifier(issuer=ISSUER, keys=KeySet(_no_keys), secret=SECRET)
+    return Authenticator(verifier, (keys or Keys()).callers())
+
+
+def bearer(credential: str) -> Headers:
+    return Headers({"authorization": f"Bearer {credential}"})
+
+
+async def test_a_users_token_is_passed_on_as_it_is():
+    token = SIGNER.sign(USER, lifetime_s=60, claims={"email": "a@b.test"})
+    caller = await authenticator().caller(bearer(token))
+    assert (caller.user_id, caller.token, caller.email) == (USER, token, "a@b.test")
+    assert (caller.key_id, caller.scopes, caller.operator) == (None, ALL_SCOPES, False)
+
+
+@pytest.mark.parametrize(
+    ("claims", "operator"),
+    [
+        ({"app_metadata": {"operator": True}}, True),
+        ({"app_metadata": {"operator": "true"}}, False),
+        ({"app_metadata": {}}, False),
+        ({"user_metadata": {"operator": True}}, False),
+        ({"operator": True}, False),
+    ],
+)
+async def test_operators_are_who_the_server_says_never_who_says_so(claims: dict[str, Any], *, operator: bool):
+    caller = await authenticator().caller(bearer(SIGNER.sign(USER, lifetime_s=60, claims=claims)))
+    assert caller.operator is operator
+
+
+@pytest.mark.parametrize("headers", [bearer("lsk_live"), Headers({"x-api-key": "lsk_live"})])
+async def test_an_api_key_acts_as_its_user_by_a_token_of_five_minutes(headers: Headers):
+    caller = await authenticator().caller(headers)
+    claims = jwt.decode(caller.token, SECRET, ["HS256"], audience="authenticated", issuer=ISSUER)
+    assert caller.user_id == claims["sub"] == USER
+    assert caller.key_id == claims["key_id"] == "key-1"
+    assert claims["role"] == "authenticated"
+    assert claims["exp"] == pytest.approx(time.time() + 300, abs=5)
+    assert caller.scopes == {"read"}
+
+
+async def test_a_key_is_looked_up_once_a_while_however_many_requests_bring_it():
+    keys = Keys()
+    callers = keys.callers()
+    await asyncio.gather(*(callers.caller("lsk_live") for _ in range(50)))
+    keys.now = 29
+    await callers.caller("lsk_live")
+    assert keys.lookups == 1
+
+
+async def test_a_revoked_key_is_refused_within_a_minute_and_a_new_one_works_as_soon():
+    keys = Keys()
+    callers = keys.callers()
+    await callers.caller("lsk_live")
+    with pytest.raises(Unauthenticated):
+        await callers.caller("lsk_new")
+    keys.holders = {"lsk_new": KeyHolder("key-2", USER, ALL_SCOPES)}
+    keys.now = 60
+    with pytest.raises(Unauthenticated, match="revoked"):
+        await callers.caller("lsk_live")
+    assert (await callers.caller("lsk_new")).key_id == "key-2"
+
+
+async def test_an_outage_is_not_remembered():
+    keys = Keys()
+    keys.down = True
+    callers = keys.callers()
+    with pytest.raises(DatabaseUnavailable):
+        await callers.caller("lsk_live")
+    keys.down = False
+    assert await callers.caller("lsk_live")
+
+
+async def test_made_up_keys_do_not_fill_the_memory():
+    keys = Keys()
+    callers = keys.callers(capacity=10)
+    for i in range(100):
+        with pytest.raises(Unauthenticated):
+            await callers.caller(f"lsk_{i}")
+    assert len(callers._known) == 10
+
+
+async def test_one_request_that_gives_up_does_not_take_the_answer_from_the_others():
+    keys = Keys()
+    callers = keys.callers()
+    impatient = asyncio.create_task(callers.caller("lsk_live"))
+    patient = asyncio.create_task(callers.caller("lsk_live"))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    assert (await patient).key_id == "key-1"
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        (Headers({}), "send `Authorization"),
+        (Headers({"authorization": "Basic dXNlcjpwYXNz"}), "not `Bearer"),
+        (Headers({"authorization": "Bearer "}), "not `Bearer"),
+        (Headers({"authorization": "Bearer"}), "not `Bearer"),
+        (Headers({"x-api-key": "a.b.c"}), "begins with lsk_"),
+        (Headers(raw=[(b"authorization", b"Bearer lsk_live")] * 2), "more than one"),
+        (bearer("lsk_" + "x" * 500), "longer than any"),
+        (bearer("not a token"), "does not hold"),
+    ],
+)
+async def test_what_is_no_credential_is_refused_with_what_to_send(headers: Headers, said: str):
+    with pytest.raises(Unauthenticated, match=said):
+        await authenticator().caller(headers)

@@ -1,0 +1,24 @@
+from fastapi import APIRouter, FastAPI
+
+from endpoints.guard import GuardedRoute, Reader, unguarded_routes
+
+
+def test_a_route_that_forgets_its_scope_or_its_class_is_found():
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    guarded, plain = APIRouter(route_class=GuardedRoute), APIRouter()
+
+    @guarded.get("/api/good")
+    async def good(caller: Reader) -> str:
+        return caller.user_id
+
+    @guarded.get("/api/no-scope")
+    async def no_scope() -> None: ...
+
+    @plain.get("/api/no-class")
+    async def no_class(caller: Reader) -> str:
+        return caller.user_id
+
+    app.include_router(guarded)
+    app.include_router(plain)
+    app.mount("/mounted", FastAPI())
+    assert unguarded_routes(app) == ["/api/no-scope", "/api/no-class", "/mounted"]
