@@ -102,9 +102,30 @@ class ScalingSettings(_Block):
     region: str | None = None
 
 
-class WebSettings(_Block):
-    """The public endpoint."""
+class WarmHours(_Block):
+    """Hours of certain days (0 is Monday) in which `containers` engines are kept warm; `until_hour` is not included."""
 
+    days: list[Annotated[int, Field(ge=0, le=6)]]
+    from_hour: Annotated[int, Field(ge=0, le=23)]
+    until_hour: Annotated[int, Field(ge=1, le=24)]
+    containers: Count
+
+
+class KeepAliveSettings(_Block):
+    """The timetable by which engines are kept warm, in `timezone` (an IANA name). Empty: only `min_containers` are."""
+
+    timezone: str
+    warm_hours: list[WarmHours]
+
+
+class WebSettings(_Block):
+    """The public endpoint, and the containers that serve it on Modal."""
+
+    cpu: Positive
+    memory_mib: Count
+    min_containers: NonNegative
+    max_containers: Count
+    scaledown_window_s: Annotated[int, Field(ge=2, le=3600)]
     cors_origins: list[str]
     body_limit_bytes: Count
     max_concurrent_requests: Count
@@ -152,6 +173,7 @@ class Settings(_Block):
     validation: ValidationSettings
     sandbox: SandboxSettings
     scaling: ScalingSettings
+    keep_alive: KeepAliveSettings
     web: WebSettings
     limits: LimitSettings
     prices: PriceSettings

@@ -95,4 +95,4 @@ def _headers(export: TelemetryExport) -> dict[str, str]:
     if export.otel_exporter_otlp_headers is None:
         return {}
     # Values may be percent-encoded, as the specification of OTEL_EXPORTER_OTLP_HEADERS has it.
-    return parse_env_headers(export.otel_exporter_otlp_headers.get_secret_value(), liberal=True)
+    return dict(parse_env_headers(export.otel_exporter_otlp_headers.get_secret_value(), liberal=True))
