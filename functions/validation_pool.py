@@ -46,6 +46,18 @@ class Worker:
     demoted: bool = False
     exited: asyncio.Future[int | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
+    def is_waiting(self) -> bool:
+        """Whether it lives and is ready for work: what died while idle is not to be blamed on what comes next."""
+        if self.exited.done():
+            return False
+        try:
+            self.connection.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False  # the other end is closed
+
 
 class WorkerDied(Exception):  # noqa: N818 - what happened, as in functions.failures
     """A worker ended in the middle of its work; `status` is its exit code, None where nobody saw it end."""
@@ -127,9 +139,7 @@ class LimitedProcesses:
             # Its CPU time was not used up, or SIGPROF had ended it: the machine is busy, the input is not at fault.
             raise self._unavailable(f"no answer within {self._settings.timeout_s:g} s") from None
         except (OSError, EOFError):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await asyncio.wait([worker.exited])
+            await asyncio.wait([worker.exited], timeout=5)
             raise WorkerDied(worker.exited.result() if worker.exited.done() else None) from None
 
     async def _next_free(self) -> Worker:
@@ -145,7 +155,7 @@ class LimitedProcesses:
                 raise self._unavailable("it cannot start")
             async with asyncio.timeout(self._settings.timeout_s):
                 worker = await self._free.get()
-                while worker.exited.done():
+                while not worker.is_waiting():
                     worker = await self._free.get()
                 return worker
         except TimeoutError:
@@ -204,8 +214,10 @@ class LimitedProcesses:
                 return await self._tend(ours)
             finally:
                 ours.close()  # the nursery sees it, ends its workers and itself
-                await _ended(process)
-                self._forget_workers()
+                try:
+                    await _ended(process)
+                finally:
+                    self._forget_workers()
 
     async def _spawn(self, control: socket.socket) -> Process:
         limits = self._settings
@@ -240,9 +252,9 @@ class LimitedProcesses:
     def _order_worker(self, control: socket.socket) -> None:
         ours, theirs = socket.socketpair()
         ours.settimeout(0)
+        self._unborn.append(ours)
         with theirs:
             socket.send_fds(control, [b"fork"], [theirs.fileno()])
-        self._unborn.append(ours)
 
     def _forget_workers(self) -> None:
         while self._workers:
@@ -275,9 +287,8 @@ async def _read_exactly(connection: socket.socket, size: int) -> bytes:
 
 async def _ended(process: Process) -> None:
     """Wait for the nursery to end by itself, which takes it milliseconds; else end it."""
-    try:
-        async with asyncio.timeout(2):
-            await asyncio.shield(process.wait())
-    except TimeoutError:
+    ending = asyncio.ensure_future(process.wait())
+    await asyncio.wait([ending], timeout=2)  # not `asyncio.timeout`: in a task that is being cancelled it cannot tell
+    if not ending.done():
         process.kill()
-        await process.wait()
+    await ending

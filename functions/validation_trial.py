@@ -32,7 +32,8 @@ STEPS = 4
 STRUCTURAL_STEPS = 16
 """Enough to write one short property and its comma, after which every other optional property is a parser item."""
 _STRUCTURE = b']":,0123456789'
-_NOTHING_FOLLOWS = ("NoExtension", "no extension")
+_NOTHING_FOLLOWS = "NoExtension"
+_UNWRITABLE = "forced bytes"
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,8 @@ def _mask(matcher: LLMatcher, refuse: Callable[[str], ConstraintRefused]) -> int
 def _refusal(message: str, *, kind: str, source: str) -> ConstraintRefused:
     if message.startswith(_NOTHING_FOLLOWS):
         return ConstraintRefused("", f"nothing satisfies it: at some point nothing may follow ({own_words(message)})")
+    if _UNWRITABLE in message:  # small vocabularies lack bytes that are rare in text; a first mask does not show it
+        return ConstraintRefused("", f"the model has no tokens to write it with ({own_words(message)})")
     match kind:
         case "json_schema":
             at, message = schema_fault(parse_json(source), message, _schema_refusal)

@@ -182,7 +182,10 @@ def _schemas() -> Iterator[Case]:
     yield _schema("false", {"items": False, "minItems": 1, "type": "array"}, "*")
     yield _schema("lenient", {"x-guidance": {"lenient": True}, "not": {}}, "/x-guidance/lenient")
     yield _schema("x-guidance is a number", {"x-guidance": 5}, "/x-guidance")
-    yield _schema("unknown option", {"x-guidance": {"nope": 5}}, "*")
+    yield _schema("unknown option", {"x-guidance": {"nope": 5}}, "/x-guidance")
+    yield _schema("maxLength beyond 32 bits", {"items": {"maxLength": 10**12}}, "/items/maxLength")
+    yield _schema("bad pattern of names", {"patternProperties": {"(": {}}}, "/patternProperties")
+    yield _schema("patterns of names that overlap", {"patternProperties": {"a": {}, "b": {}}}, "/patternProperties")
 
 
 def _numbers() -> Iterator[Case]:
@@ -236,6 +239,7 @@ def _regexes() -> Iterator[Case]:
         yield _regex(f"{pattern}", pattern, None)
     for pattern in ("a/b", "\n", " ", r"\{99999999\}", "[{]1000000[}]", r"\p{L}{3}", "a{0,50}a{50}"):
         yield _regex(f"{pattern[:20]!r}", pattern, None)
+    yield _regex("bytes that the model has no tokens for", "\U0006706c")
     yield _regex("256 KB", "a" * 300_000)
     yield _regex("a thousand letters, half of them optional", "a?" * 500 + "a" * 500)
     yield _regex("60,000 alternatives", "|".join(f"w{i}" for i in range(30_000)), None)
