@@ -10,40 +10,37 @@ from hypothesis import given, settings
 from llguidance import LLMatcher
 
 from functions.failures import ConstraintRefused
+from functions.generation import Constraint, Sampling
 from functions.validation import ConstraintValidator, Verdict
 from functions.validation_grammar import admission_grammar, engine_grammar, structural_tag_as_lark
 from functions.validation_tokenizer import load_tokenizer
+from functions.vllm_adapter import sampling_params
 from tests.functions.validation_strategies import json_schemas
 from tests.hostile.corpus import Case, corpus
 from tests.hostile.test_hostile_constraints import judged
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # torch uses what it deprecates
-    from vllm.sampling_params import StructuredOutputsParams
-    from vllm.v1.structured_output.backend_guidance import serialize_guidance_grammar
+    from vllm.sampling_params import SamplingParams, StructuredOutputsParams, check_json_nesting
+    from vllm.v1.structured_output.backend_guidance import serialize_guidance_grammar, validate_guidance_grammar
     from vllm.v1.structured_output.request import get_structured_output_key
 
 
-def vllm_parameters(kind: str, source: str) -> StructuredOutputsParams:
-    match kind:
-        case "json_schema":
-            return StructuredOutputsParams(json=source)
-        case "json_object":
-            return StructuredOutputsParams(json_object=True)
-        case "choice":
-            return StructuredOutputsParams(choice=json.loads(source))
-        case "regex":
-            return StructuredOutputsParams(regex=source)
-        case "structural_tag":
-            return StructuredOutputsParams(grammar=structural_tag_as_lark(source))
-    return StructuredOutputsParams(grammar=source)
+def engine_parameters(constraint: Constraint) -> StructuredOutputsParams:
+    """What the engine gives vLLM for a constraint; of a structural tag, the Lark grammar that stands for it."""
+    if constraint.kind == "structural_tag":
+        return StructuredOutputsParams(grammar=structural_tag_as_lark(constraint.source))
+    return sampling_params(Sampling(max_tokens=1, temperature=0), constraint, 1).structured_outputs
 
 
 @pytest.mark.parametrize("case", [case for case in corpus() if case.refused_at is None], ids=lambda case: case.name)
-async def test_the_engine_compiles_what_was_tried(validator: ConstraintValidator, case: Case):
+async def test_the_engine_admits_and_compiles_what_was_tried(validator: ConstraintValidator, case: Case):
     constraint = case.constraint
     assert isinstance(await judged(validator, constraint), Verdict)
-    kind, specification = get_structured_output_key(vllm_parameters(constraint.kind, constraint.source))
+    parameters = engine_parameters(constraint)
+    check_json_nesting(parameters.json)
+    validate_guidance_grammar(SamplingParams(structured_outputs=parameters))
+    kind, specification = get_structured_output_key(parameters)
     ours = engine_grammar(constraint.kind, constraint.source)
     theirs = serialize_guidance_grammar(
         kind, specification, disable_any_whitespace=True, disable_additional_properties=True
