@@ -1,0 +1,40 @@
+"""An engine across a memory snapshot: asleep when it is taken, awake and proved after it is restored."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from functions.engine import Engine
+from functions.generation import GenerationRequest, Message, Sampling
+
+WAKE_TIMEOUT_S: Final = 60.0
+
+_log = structlog.get_logger()
+
+
+async def wake_or_restart(engine: Engine, reload_weights: Callable[[], Awaitable[None]]) -> None:
+    """Wake a restored engine and let it write a token; if that fails, start it as if there were no snapshot.
+
+    GPU snapshots are alpha: a restore may crash the engine's process, or leave it with a Volume as it was when the
+    snapshot was taken, which `reload_weights` brings up to date.
+    """
+    try:
+        async with asyncio.timeout(WAKE_TIMEOUT_S):
+            await engine.wake()
+            async for _ in engine.generate(_one_token()):
+                pass
+    except Exception as error:  # noqa: BLE001 - whatever a bad restore does, the answer is a normal start
+        _log.exception("snapshot restore failed; starting normally", error=type(error).__name__)
+        await engine.stop()
+        await reload_weights()
+        await engine.start()
+
+
+def _one_token() -> GenerationRequest:
+    sampling = Sampling(max_tokens=1, temperature=0.0)
+    return GenerationRequest(
+        id=f"wake-{uuid.uuid4()}", messages=(Message(role="user", content="Hi"),), sampling=sampling
+    )

@@ -1,0 +1,229 @@
+"""lift-sys on Modal: every Modal object of the app, and nothing else. What they do is in `endpoints/` and `functions/`.
+
+    LIFT_SYS_ENV=staging modal run modal_app.py::prepare    # the model's weights into the Volume, once per revision
+    LIFT_SYS_ENV=staging modal deploy modal_app.py
+
+`LIFT_SYS_ENV` names a block of infra/deployment_settings.json: GPUs, model, scaling, limits. Modal keeps apps, secrets
+and volumes per Modal environment; `--env` chooses that one.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import modal
+
+from infra.settings import ENVIRONMENT_VARIABLE, load_deployed_settings, load_secrets
+
+MINUTES = 60
+HERE = Path(__file__).parent
+REQUIREMENTS = HERE / "infra" / "requirements"
+UV = "0.13.8"
+
+settings = load_deployed_settings()
+scaling = settings.scaling
+
+app = modal.App(f"lift-sys-{settings.environment}", tags={"environment": settings.environment})
+
+# --- Images: pinned to the last package. The source is mounted, so that a deployment of new code builds nothing.
+
+SOURCE = ("functions", "endpoints", "infra")
+NOT_MOUNTED = ["**/__pycache__", "**/.*", "local"]  # infra/local is the laptop's
+
+
+def with_source(image: modal.Image) -> modal.Image:
+    """The image with what both tiers need: the environment's name, and the code with its data files."""
+    return image.env({ENVIRONMENT_VARIABLE: settings.environment}).add_local_python_source(*SOURCE, ignore=NOT_MOUNTED)
+
+
+web_image = with_source(
+    modal.Image.debian_slim(python_version="3.11").uv_pip_install(
+        requirements=[str(REQUIREMENTS / "web.lock")], extra_options="--no-deps", uv_version=UV
+    )
+)
+
+engine_image = with_source(
+    # The CUDA toolkit, not only the driver's libraries: FlashInfer compiles kernels for the GPU it finds.
+    modal.Image.from_registry("nvidia/cuda:13.0.1-devel-ubuntu22.04", add_python="3.11")
+    .entrypoint([])
+    .uv_pip_install(requirements=[str(REQUIREMENTS / "engine.lock")], extra_options="--no-deps", uv_version=UV)
+    .env(
+        {
+            "HF_XET_HIGH_PERFORMANCE": "1",
+            "VLLM_CACHE_ROOT": "/compiled/vllm",
+            "VLLM_NO_USAGE_STATS": "1",
+            # Both start threads that a memory snapshot cannot hold.
+            "TORCH_NCCL_ENABLE_MONITORING": "0",
+            "TORCHINDUCTOR_COMPILE_THREADS": "1",
+        }
+    )
+)
+
+# --- What outlives a container.
+
+weights = modal.Volume.from_name("lift-sys-weights", create_if_missing=True)
+compiled = modal.Volume.from_name("lift-sys-compiled", create_if_missing=True)
+cache = modal.Dict.from_name(f"lift-sys-{settings.environment}-cache", create_if_missing=True)
+
+supabase = modal.Secret.from_name("supabase", required_keys=["SUPABASE_URL", "SUPABASE_ANON_KEY", "JWT_SIGNING_KEY"])
+service = modal.Secret.from_name("supabase-service", required_keys=["SUPABASE_SERVICE_ROLE_KEY"])
+telemetry_secrets = (
+    [modal.Secret.from_name("telemetry", required_keys=["OTEL_EXPORTER_OTLP_ENDPOINT"])]
+    if settings.telemetry.export
+    else []
+)
+
+WEIGHTS = settings.engine.weights_directory
+READ_ONLY_WEIGHTS: dict[str | Any, Any] = {WEIGHTS: weights.with_mount_options(read_only=True)}
+
+
+@app.cls(
+    image=engine_image,
+    gpu=settings.engine.gpu or None,
+    region=scaling.region,
+    volumes={WEIGHTS: weights, "/compiled": compiled},
+    secrets=telemetry_secrets,
+    min_containers=scaling.min_containers,
+    max_containers=scaling.max_containers,
+    buffer_containers=scaling.buffer_containers,
+    scaledown_window=scaling.scaledown_window_s,
+    timeout=int(settings.generation.timeout_s) + 1 * MINUTES,
+    startup_timeout=int(settings.engine.startup_timeout_s),
+    enable_memory_snapshot=scaling.memory_snapshot,
+    experimental_options={"enable_gpu_snapshot": scaling.gpu_snapshot},
+)
+@modal.concurrent(max_inputs=scaling.max_concurrent_inputs, target_inputs=scaling.target_concurrent_inputs)
+class Engine:
+    """vLLM and llguidance on a GPU. One container serves many generations at once, in shared batches."""
+
+    @modal.enter(snap=scaling.memory_snapshot)
+    async def load(self) -> None:
+        """Load the model and warm it up; asleep, its memory is small enough for a snapshot."""
+        from functions.engine import Engine as VllmEngine
+        from functions.weights import complete_weights
+
+        self.engine = VllmEngine(settings.engine, complete_weights(settings.engine, settings.environment))
+        await self.engine.start()
+        if scaling.memory_snapshot:
+            await self.engine.sleep()
+
+    @modal.enter(snap=False)
+    async def wake(self) -> None:
+        """Take up work: in the container that loaded the model, and in every one that is restored from it."""
+        from functions.snapshots import wake_or_restart
+        from infra.logging_setup import configure_logging
+        from infra.settings import load_telemetry_export
+        from infra.telemetry import exported
+
+        self.life = AsyncExitStack()
+        self.life.enter_context(
+            exported("lift-sys-engine", settings.environment, settings.telemetry, load_telemetry_export())
+        )
+        configure_logging()
+        if scaling.memory_snapshot:
+            await wake_or_restart(self.engine, weights.reload.aio)
+
+    @modal.method()
+    async def generate(self, sent: str) -> AsyncGenerator[str, None]:
+        """Stream one generation in batches of events (`functions.event_batches`); cancelling the call aborts it."""
+        from functions.event_batches import run_generation
+
+        batches = run_generation(self.engine, sent, modal.current_function_call_id() or "")
+        async with aclosing(batches):
+            async for batch in batches:
+                yield batch
+
+    @modal.exit()
+    async def stop(self) -> None:
+        """End vLLM's processes and send the last spans."""
+        await self.engine.stop()
+        await self.life.aclose()
+
+
+@app.function(
+    image=web_image,
+    secrets=[supabase, *telemetry_secrets],
+    volumes=READ_ONLY_WEIGHTS,
+    cpu=settings.web.cpu,
+    memory=settings.web.memory_mib,
+    min_containers=settings.web.min_containers,
+    max_containers=settings.web.max_containers,
+    scaledown_window=settings.web.scaledown_window_s,
+    timeout=int(settings.generation.timeout_s) + 2 * MINUTES,
+)
+@modal.concurrent(max_inputs=settings.web.max_concurrent_requests)
+@modal.asgi_app(custom_domains=settings.web.custom_domains, requires_proxy_auth=settings.web.requires_proxy_auth)
+def web() -> Any:
+    """The HTTP surface (docs: `/docs`). It holds no GPU and no service key."""
+    from endpoints.deployed import deployed_app
+    from functions.engine_remote import RemoteEngine
+
+    engine = RemoteEngine(Engine().generate, settings.engine.model, cold_start_wait_s=scaling.cold_start_wait_s)
+    return deployed_app(settings, engine, cache)
+
+
+@app.function(image=engine_image, volumes={WEIGHTS: weights}, timeout=120 * MINUTES, retries=3)
+def prepare() -> None:
+    """Fill the Volume with the model at its pinned revision. Run it again after an interruption: it resumes."""
+    from functions.weights import download_weights
+
+    print(f"{settings.engine.model} is complete in {download_weights(settings.engine)}")  # noqa: T201 - for the operator
+    weights.commit()
+
+
+# --- Scheduled jobs. Cron, not Period: a deployment does not move them. Times are UTC.
+
+
+# One run at a time, tried again when it fails, with the service key.
+JOB: dict[str, Any] = {
+    "image": web_image,
+    "secrets": [supabase, service, *telemetry_secrets],
+    "retries": modal.Retries(max_retries=2, initial_delay=10.0, backoff_coefficient=2.0),
+    "max_containers": 1,
+}
+
+
+@app.function(schedule=modal.Cron("*/5 * * * *"), timeout=5 * MINUTES, **JOB)
+async def keep_alive() -> None:
+    """Keep engines warm by the timetable in the settings."""
+    from functions.keep_alive import warm_containers
+
+    wanted = warm_containers(settings.keep_alive, at=datetime.now(UTC), at_least=scaling.min_containers)
+    engine: Any = Engine()  # of a class, only instances have an autoscaler, and only at run time
+    await engine.update_autoscaler.aio(min_containers=wanted)
+
+
+@app.function(schedule=modal.Cron("5 * * * *"), timeout=5 * MINUTES, **JOB)
+async def cost_check() -> None:
+    """Record what this app has cost since yesterday, by Modal's own bill; the last hours may be missing from it."""
+    from functions.maintenance import record_costs
+
+    start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    report = await modal.Workspace.from_context().billing.report.aio(start=start, resolution="h")
+    record_costs({item["interval_start"]: item["cost"] for item in report if item["object_id"] == app.app_id})
+
+
+@app.function(schedule=modal.Cron("0 */4 * * *"), timeout=30 * MINUTES, **JOB)
+async def incremental_maintenance() -> None:
+    """Every four hours: what must not lie about for a day, such as reservations whose request died."""
+    from functions.maintenance import run_job
+
+    await run_job("incremental", load_secrets())
+
+
+@app.function(schedule=modal.Cron("0 2 * * *"), timeout=60 * MINUTES, **JOB)
+async def nightly_maintenance() -> None:
+    """At 02:00: retention."""
+    from functions.maintenance import run_job
+
+    await run_job("nightly", load_secrets())
+
+
+@app.function(schedule=modal.Cron("0 3 1 * *"), timeout=30 * MINUTES, **JOB)
+async def monthly_report() -> None:
+    """On the 1st at 03:00: the month's usage."""
+    from functions.maintenance import run_job
+
+    await run_job("monthly", load_secrets())

@@ -1,0 +1,51 @@
+"""The real `modal` command, in a process of its own, pointed at a loopback control plane."""
+
+import asyncio
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended, with all that it printed."""
+
+    status: int
+    output: str
+
+
+async def modal_command(
+    server_url: str, *arguments: str, variables: dict[str, str], directory: Path = REPOSITORY, timeout_s: float = 60.0
+) -> Finished:
+    """Run `modal <arguments>` in `directory`. Of this process's environment, it sees only the search paths."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nonexistent",
+        "COLUMNS": "200",
+        "PYTHONPATH": str(directory),
+        "PYTHONWARNINGS": "error",
+        "MODAL_SERVER_URL": server_url,
+        "MODAL_TOKEN_ID": "ak-loopback",
+        "MODAL_TOKEN_SECRET": "as-loopback",
+        "MODAL_CONFIG_PATH": "/nonexistent",
+        **variables,
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "modal", *arguments),
+        cwd=directory,
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(timeout_s):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return Finished(process.returncode or 0, output.decode())
