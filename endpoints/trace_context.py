@@ -4,42 +4,48 @@ import re
 import secrets
 from dataclasses import dataclass
 
-import structlog
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, format_span_id, format_trace_id
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from endpoints.response_headers import adding_headers
+from infra import telemetry
 
 HEADER = "traceparent"
 # Section 3.2: version 00 has exactly four fields; a later version may append more, which are not ours to read.
 _TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _SAMPLED = 0x01
+_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True)
 class TraceContext:
-    """The trace a request belongs to, and this server's own span in it."""
+    """The place of one span in a trace."""
 
     trace_id: str
     span_id: str
-    parent_span_id: str | None
     sampled: bool
 
     def __str__(self) -> str:
         return f"00-{self.trace_id}-{self.span_id}-{int(self.sampled):02x}"
 
     @classmethod
-    def from_header(cls, value: str) -> "TraceContext":
-        """Continue the trace in `value`; begin a new, sampled one where it is missing or malformed (section 3.2.2)."""
+    def parse(cls, value: str) -> "TraceContext | None":
+        """The caller's span; None where the header is missing or malformed (section 3.2.2)."""
         match = _TRACEPARENT.fullmatch(value)
-        if match is None or not _acceptable(match):
-            return cls(secrets.token_hex(16), secrets.token_hex(8), None, sampled=True)
-        _, trace_id, parent, flags, _ = match.groups()
-        return cls(trace_id, secrets.token_hex(8), parent, sampled=bool(int(flags, 16) & _SAMPLED))
+        if match is None:
+            return None
+        version, trace_id, span_id, flags, rest = match.groups()
+        if not trace_id.strip("0") or not span_id.strip("0") or (rest is not None and version == "00"):
+            return None
+        return cls(trace_id, span_id, sampled=bool(int(flags, 16) & _SAMPLED))
 
 
 class TraceContextMiddleware:
-    """Puts `trace` into the scope's state, its id into the logging context, and `traceparent` into the response."""
+    """Makes the request a span: puts `trace` into the scope's state and `traceparent` into the response.
+
+    What is traced inside the request, here or in an engine elsewhere, is the span's child.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -50,12 +56,43 @@ class TraceContextMiddleware:
             return
         offered = Headers(scope=scope).getlist(HEADER)
         # More than one is malformed: nobody can say which of them is meant.
-        trace = TraceContext.from_header(offered[0] if len(offered) == 1 else "")
-        scope.setdefault("state", {})["trace"] = trace
-        with structlog.contextvars.bound_contextvars(trace_id=trace.trace_id):
-            await self.app(scope, receive, adding_headers(send, {HEADER: str(trace)}))
+        parent = TraceContext.parse(offered[0]) if len(offered) == 1 else None
+        with (
+            telemetry.continued(str(parent) if parent else None),
+            telemetry.tracer().start_as_current_span(scope["method"], kind=SpanKind.SERVER) as span,
+        ):
+            trace = _own(span, parent)
+            scope.setdefault("state", {})["trace"] = trace
+            with telemetry.continued(str(trace)):
+                await self.app(scope, receive, _describing(span, scope, adding_headers(send, {HEADER: str(trace)})))
 
 
-def _acceptable(match: re.Match[str]) -> bool:
-    version, trace_id, parent, _, rest = match.groups()
-    return bool(trace_id.strip("0") and parent.strip("0") and (rest is None or version != "00"))
+def _own(span: Span, parent: TraceContext | None) -> TraceContext:
+    """The request's span as the tracer made it; where nothing is exported it made none, and the ids are made here."""
+    made = span.get_span_context()
+    span_id = format_span_id(made.span_id)
+    if made.is_valid and (parent is None or span_id != parent.span_id):
+        return TraceContext(format_trace_id(made.trace_id), span_id, sampled=made.trace_flags.sampled)
+    if parent is not None:
+        return TraceContext(parent.trace_id, secrets.token_hex(8), parent.sampled)
+    return TraceContext(secrets.token_hex(16), secrets.token_hex(8), sampled=True)
+
+
+def _describing(span: Span, scope: Scope, send: Send) -> Send:
+    """The semantic conventions' names for an HTTP server's span; the route is known once the response begins."""
+    if not span.is_recording():
+        return send
+
+    async def send_described(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            route = getattr(scope.get("route"), "path_format", None)
+            if route:
+                span.update_name(f"{scope['method']} {route}")
+                span.set_attribute("http.route", route)
+            span.set_attribute("http.request.method", scope["method"])
+            span.set_attribute("http.response.status_code", message["status"])
+            if message["status"] >= _SERVER_ERROR:
+                span.set_status(Status(StatusCode.ERROR))
+        await send(message)
+
+    return send_described

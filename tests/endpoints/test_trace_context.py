@@ -1,8 +1,10 @@
 import re
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from endpoints.trace_context import TraceContext, TraceContextMiddleware
+from infra import telemetry
 from tests.endpoints.asgi import client_of, hello
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -18,8 +20,8 @@ async def test_a_trace_is_continued_in_a_span_of_our_own(flags: str):
 
 
 def test_a_later_version_is_read_as_far_as_it_is_known():
-    trace = TraceContext.from_header(f"cc-{TRACE}-{PARENT}-01-what-the-future-will-be-like")
-    assert (trace.trace_id, trace.parent_span_id) == (TRACE, PARENT)
+    trace = TraceContext.parse(f"cc-{TRACE}-{PARENT}-01-what-the-future-will-be-like")
+    assert trace == TraceContext(TRACE, PARENT, sampled=True)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,15 @@ async def test_two_headers_mean_neither():
         header = ("traceparent", f"00-{TRACE}-{PARENT}-01")
         response = await client.get("/", headers=[header, header])
     assert TRACE not in response.headers["traceparent"]
+
+
+async def test_what_runs_inside_the_request_is_in_its_trace():
+    seen: list[str | None] = []
+
+    async def inside(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(telemetry.traceparent())
+        await hello(scope, receive, send)
+
+    async with client_of(TraceContextMiddleware(inside)) as client:
+        response = await client.get("/", headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
+    assert seen == [response.headers["traceparent"]]
