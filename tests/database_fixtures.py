@@ -2,21 +2,97 @@
 bootstrapped and migrated once."""
 
 import itertools
+import json
 import shutil
 import tempfile
+import time
+import uuid
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 
 from infra.local.bootstrap import bootstrap
+from infra.local.gateway import Gateway, Keys
 from infra.local.postgres import SUPERUSER, EmbeddedPostgres
 from infra.migrations import migrate
 
 TEMPLATE = "lift_template"
 
+KEYS = Keys.generate()
+
 _numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class LocalUser:
+    """A row of `auth.users`, with an access token that the database accepts for an hour."""
+
+    id: str
+    email: str
+    token: str
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A gateway over a fresh database: what a Supabase project is to the product."""
+
+    gateway: Gateway
+    postgres: EmbeddedPostgres
+    database: str
+
+    @property
+    def url(self) -> str:
+        return self.gateway.url
+
+    @property
+    def anon_key(self) -> str:
+        return self.gateway.keys.anon_key
+
+    @property
+    def service_role_key(self) -> str:
+        return self.gateway.keys.service_role_key
+
+    @property
+    def dsn(self) -> str:
+        """For the owner of the database, `postgres`."""
+        return self.postgres.dsn(self.database)
+
+    async def user(self, email: str | None = None, **app_metadata: Any) -> LocalUser:
+        """A new user without a password (signing up by password costs a scrypt), and a token for that user.
+
+        `app_metadata` are claims that users cannot set themselves, such as `operator=True`.
+        """
+        user_id = str(uuid.uuid4())
+        email = email or f"{user_id}@example.com"
+        await execute(
+            self.postgres.dsn(self.database, "supabase_auth_admin"),
+            "insert into auth.users (id, aud, role, email, email_confirmed_at, raw_app_meta_data, raw_user_meta_data,"
+            " created_at, updated_at)"
+            " values ($1, 'authenticated', 'authenticated', $2, now(), $3, '{}', now(), now())",
+            uuid.UUID(user_id),
+            email,
+            json.dumps({"provider": "email", "providers": ["email"], **app_metadata}),
+        )
+        return LocalUser(user_id, email, self.token(user_id, email=email, app_metadata=app_metadata))
+
+    def token(self, user_id: str, *, lifetime_s: int = 3600, **claims: Any) -> str:
+        """An access token of the shape that the auth service gives, with `claims` added or changed."""
+        now = int(time.time())
+        usual = {
+            "iss": f"{self.url}/auth/v1",
+            "sub": user_id,
+            "aud": "authenticated",
+            "role": "authenticated",
+            "iat": now,
+            "exp": now + lifetime_s,
+            "app_metadata": {},
+            "user_metadata": {},
+        }
+        return self.gateway.keys.sign(usual | claims)
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +109,7 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="session")
 async def template_database(postgres: EmbeddedPostgres) -> str:
-    await administer(postgres, f"create database {TEMPLATE}")
+    await execute(_superuser(postgres), f"create database {TEMPLATE}")
     await bootstrap(postgres, TEMPLATE)
     await migrate(postgres.dsn(TEMPLATE))
     return TEMPLATE
@@ -43,19 +119,19 @@ async def template_database(postgres: EmbeddedPostgres) -> str:
 async def blank_database(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
     """Name of a database as a new Supabase project has it: no migration applied."""
     name = f"blank_{next(_numbers)}"
-    await administer(postgres, f"create database {name}")
+    await execute(_superuser(postgres), f"create database {name}")
     await bootstrap(postgres, name)
     yield name
-    await administer(postgres, f"drop database {name} with (force)")
+    await execute(_superuser(postgres), f"drop database {name} with (force)")
 
 
 @pytest.fixture
 async def database(postgres: EmbeddedPostgres, template_database: str) -> AsyncIterator[str]:
     """Name of a fresh, migrated database."""
     name = f"test_{next(_numbers)}"
-    await administer(postgres, f"create database {name} template {template_database} owner postgres")
+    await execute(_superuser(postgres), f"create database {name} template {template_database} owner postgres")
     yield name
-    await administer(postgres, f"drop database {name} with (force)")
+    await execute(_superuser(postgres), f"drop database {name} with (force)")
 
 
 @pytest.fixture
@@ -64,9 +140,30 @@ def database_dsn(postgres: EmbeddedPostgres, database: str) -> str:
     return postgres.dsn(database)
 
 
-async def administer(postgres: EmbeddedPostgres, statement: str) -> None:
-    connection = await asyncpg.connect(postgres.dsn("postgres", SUPERUSER))
+@pytest.fixture
+async def stack(postgres: EmbeddedPostgres, database: str) -> AsyncIterator[Stack]:
+    """A gateway over the database that `database` and `database_dsn` name."""
+    gateway = Gateway(
+        rest_dsn=postgres.dsn(database, "authenticator"),
+        auth_dsn=postgres.dsn(database, "supabase_auth_admin"),
+        keys=KEYS,
+    )
+    async with gateway.running():
+        yield Stack(gateway, postgres, database)
+
+
+@pytest.fixture
+def gateway(stack: Stack) -> Gateway:
+    return stack.gateway
+
+
+async def execute(dsn: str, statement: str, *parameters: Any) -> None:
+    connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute(statement)
+        await connection.execute(statement, *parameters)
     finally:
         await connection.close()
+
+
+def _superuser(postgres: EmbeddedPostgres) -> str:
+    return postgres.dsn("postgres", SUPERUSER)
