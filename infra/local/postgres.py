@@ -53,7 +53,7 @@ SETTINGS = {
     "log_checkpoints": "off",
 }
 # Survives the death of the server, not of the machine: for tests.
-VOLATILE = {"fsync": "off", "full_page_writes": "off"}
+VOLATILE = {"fsync": "off", "full_page_writes": "off", "wal_init_zero": "off"}
 
 logger = structlog.get_logger()
 
@@ -133,6 +133,7 @@ class EmbeddedPostgres:
         with self._lock():
             postgres = installation(self.account)
             share = trusted_extensions(self.home, postgres, "vector")
+            self._give(share, *share.rglob("*"))
             if not (self._data / "PG_VERSION").exists():
                 self._initialize(postgres)
             self._await_previous()
@@ -146,6 +147,7 @@ class EmbeddedPostgres:
             if self._log.exists() and self._log.stat().st_size > LOG_BYTES:
                 self._log.unlink()
             with self._log.open("ab") as log:
+                self._give(self._log)
                 self._log_start = log.tell()
                 self._process = subprocess.Popen(  # noqa: S603 - our own binary
                     # SIGINT is a fast shutdown.
@@ -174,8 +176,7 @@ class EmbeddedPostgres:
         shutil.rmtree(aside, ignore_errors=True)
         password = self.home / "password"
         _write_private(password, secrets.token_hex(24))
-        if self.account:
-            os.chown(password, self.account.uid, self.account.gid)
+        self._give(password)
         command: list[str | Path] = [
             postgres / "bin" / "initdb", "--pgdata", aside, "--username", SUPERUSER, "--pwfile", password,
             "--auth", "scram-sha-256", "--encoding", "UTF8",
@@ -222,15 +223,20 @@ class EmbeddedPostgres:
         told = "\n".join(output.strip().splitlines()[-8:])
         return f"Postgres did not start: {told}\n{advice.format(port=self.port, user=user, home=self.home)}".rstrip()
 
+    def _give(self, *paths: Path) -> None:
+        """To the user that Postgres runs as, who may be the one to start it the next time."""
+        if self.account:
+            for path in paths:
+                os.chown(path, self.account.uid, self.account.gid, follow_symlinks=False)
+
     @contextmanager
     def _lock(self) -> Iterator[None]:
         """One start at a time, also between processes."""
         try:
             self.home.mkdir(parents=True, exist_ok=True)
-            if self.account:
-                os.chown(self.home, self.account.uid, self.account.gid)
             self.home.chmod(0o700)
             lock = (self.home / "lock").open("w")
+            self._give(self.home, self.home / "lock")
         except OSError as error:
             raise PostgresError(f"{self.home} cannot hold a database: {error}") from None
         with lock:

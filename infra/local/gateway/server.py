@@ -125,6 +125,16 @@ class _EmbeddedServer(uvicorn.Server):
     async def main_loop(self) -> None:
         await self.leave.wait()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        del sockets  # closed with their servers
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        # uvicorn's own takes at least 100 ms, which a test suite pays for each of its tests.
+        while self.server_state.connections or self.server_state.tasks:
+            await asyncio.sleep(0.002)
+
 
 def _listener(port: int) -> socket.socket:
     # With its protocol named, which `socket.create_server` leaves out: asyncio turns Nagle's algorithm off for that
