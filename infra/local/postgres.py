@@ -88,8 +88,11 @@ class EmbeddedPostgres:
         return f"postgresql://{user}:{self.password()}@{HOST}:{self.port}/{database}"
 
     def password(self) -> str:
-        """Of every role that may log in."""
-        return (self.home / "password").read_text()
+        """Of every role that may log in. Raises `PostgresError` before the first start."""
+        try:
+            return (self.home / "password").read_text()
+        except FileNotFoundError:
+            raise PostgresError(f"{self.home} holds no database yet: start Postgres first.") from None
 
     def start(self) -> None:
         """Start the server and wait until it takes connections; nothing happens if it already does.
@@ -134,13 +137,13 @@ class EmbeddedPostgres:
             postgres = installation(self.account)
             share = trusted_extensions(self.home, postgres, "vector")
             self._give(share, *share.rglob("*"))
-            if not (self._data / "PG_VERSION").exists():
-                self._initialize(postgres)
             self._await_previous()
             if self.port == 0:
                 self.port = _free_port()
             elif not _is_free(self.port):
                 raise PostgresError(self._advise("Address already in use"))
+            if not (self._data / "PG_VERSION").exists():
+                self._initialize(postgres)
             settings = SETTINGS | {"port": str(self.port), "extension_control_path": f"{share}:$system"}
             if not self._durable:
                 settings |= VOLATILE

@@ -132,7 +132,7 @@ class _EmbeddedServer(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.shutdown()
         # uvicorn's own takes at least 100 ms, which a test suite pays for each of its tests.
-        while self.server_state.connections or self.server_state.tasks:
+        while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.002)
 
 
