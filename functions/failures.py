@@ -65,6 +65,17 @@ class GenerationTimeout(Failure):
 
 
 @dataclass
+class GenerationCut(Failure):
+    """The model was still writing when its tokens ran out: what there is, is an unfinished prefix and never shown."""
+
+    what: str
+    max_tokens: int
+
+    def __str__(self) -> str:
+        return f"{self.what} was not finished within {self.max_tokens} tokens; ask for something smaller, or try again"
+
+
+@dataclass
 class NotFound(Failure):
     """It does not exist, or it is not the caller's to know of: the two are never told apart."""
 
@@ -116,6 +127,13 @@ class RateLimited(Failure):
     def __str__(self) -> str:
         what = f"more than {self.quota} requests in {self.window_s} s ({self.policy})"
         return f"{what}; try again in {self.retry_after_s:g} s"
+
+
+class TooManyAtOnce(RateLimited):
+    """`quota` pieces of work of this caller are running already; `window_s` and `remaining` are 0."""
+
+    def __str__(self) -> str:
+        return f"{self.quota} generations of yours are running, as many as may at once; wait until one has ended"
 
 
 @dataclass

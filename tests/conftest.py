@@ -8,7 +8,7 @@ from functions.validation import ConstraintValidator
 
 from infra.settings import Settings, load_settings
 
-pytest_plugins = ["tests.database_fixtures", "tests.engine_fixtures"]
+pytest_plugins = ["tests.database_fixtures", "tests.data_fixtures", "tests.engine_fixtures"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,96 @@
+"""The database, as its SQL functions: `POST /rest/v1/rpc/<function>`, by supabase's client, with the caller's token."""
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+from postgrest import APIError, AsyncPostgrestClient
+
+from functions.database_failures import CONNECTION_LOST, DATABASE, LOST_A_RACE, failure_from
+from functions.failures import DatabaseUnavailable, Refused
+
+CONNECTIONS = 100
+# Shorter than what stands in front of the database keeps an idle connection: a write on one that was just closed fails.
+IDLE_CONNECTION_S = 15.0
+
+
+class Database:
+    """One for the whole process: it holds the connections. Tokens are given with each call, and never kept.
+
+    `url` is the Supabase project's, `anon_key` its public key. Make it inside the event loop that it is used in.
+    """
+
+    def __init__(self, url: str, anon_key: str, *, timeout_s: float = 5.0) -> None:
+        self._url = f"{url.rstrip('/')}/rest/v1"
+        self._anon_key = anon_key
+        self._timeout_s = timeout_s
+        # httpx's own pool is the bottleneck at 50 clients: bench/database.py measures both.
+        self._http = httpx.AsyncClient(
+            transport=AiohttpTransport(client=_client_session), timeout=timeout_s, trust_env=False
+        )
+
+    async def call(
+        self,
+        function: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        token: str | None = None,
+        read_only: bool = False,
+    ) -> Any:
+        """What `function` returns. Without a token it is called as a stranger (`anon`).
+
+        Only a `read_only` call is repeated when its connection breaks: of a write it is not known whether it was done.
+        Raises the failures that the function names, `Refused` for values the database cannot hold, `Unauthenticated`,
+        `Forbidden`, and `DatabaseUnavailable` within `timeout_s`.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                try:
+                    return await self._send(function, arguments or {}, token)
+                except (httpx.TransportError, APIError) as error:
+                    if not _may_repeat(error, read_only=read_only):
+                        raise
+                await asyncio.sleep(random.uniform(0.01, 0.05))  # noqa: S311 - spreads retries, protects nothing
+                return await self._send(function, arguments or {}, token)
+        except APIError as error:
+            raise failure_from(error, function, anonymous=token is None) from error
+        except TimeoutError:
+            raise DatabaseUnavailable(DATABASE, f"it did not answer within {self._timeout_s:g} s") from None
+        except httpx.TransportError as error:
+            raise DatabaseUnavailable(DATABASE, f"it cannot be reached ({type(error).__name__})") from error
+        except UnicodeEncodeError:
+            raise Refused("", "the text holds half of a surrogate pair, which is no character") from None
+
+    async def ping(self) -> float:
+        """Seconds that a round trip takes. Raises `DatabaseUnavailable`."""
+        started = time.perf_counter()
+        await self.call("ping", read_only=True)
+        return time.perf_counter() - started
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def _send(self, function: str, arguments: Mapping[str, Any], token: str | None) -> Any:
+        # A client costs microseconds and holds nothing; `client.auth(token)` of a shared one would be everybody's.
+        headers = {"apikey": self._anon_key, "Authorization": f"Bearer {token or self._anon_key}"}
+        client = AsyncPostgrestClient(self._url, headers=headers, http_client=self._http)
+        response = await client.rpc(function, dict(arguments)).execute()
+        return response.data
+
+
+def _client_session() -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=IDLE_CONNECTION_S)
+    # Cookies that a proxy sets for one user's answer are not sent with the next one's request.
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+
+def _may_repeat(error: httpx.TransportError | APIError, *, read_only: bool) -> bool:
+    if isinstance(error, APIError):
+        return error.code in LOST_A_RACE or (read_only and error.code in CONNECTION_LOST)
+    return read_only and not isinstance(error, httpx.ReadTimeout | httpx.PoolTimeout)

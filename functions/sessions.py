@@ -1,0 +1,259 @@
+"""Sessions: a prompt, its specification, its code, and every version of them."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from functions.callers import Caller
+from functions.database import Database
+from functions.failures import NotFound, Refused
+from functions.pages import Page, cursor_of, position_of
+
+Status = Literal["active", "finalized", "abandoned"]
+GenerationStatus = Literal["pending", "complete", "error"]
+LONGEST_DESCRIPTION = 1000
+
+
+class _Stored(BaseModel):
+    """As the database gives it. A field that a later migration adds is passed over."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Session(_Stored):
+    """The current version. `holes` are the open ones of `current_ir`; `resolutions` are the answers to the others.
+
+    `role` is what the session is to whoever asked.
+    """
+
+    id: str
+    user_id: str
+    role: Literal["owner", "editor", "viewer"]
+    prompt: str
+    status: Status
+    generation_status: GenerationStatus
+    version: int
+    current_ir: dict[str, Any] | None
+    generated_code: str | None
+    holes: list[dict[str, Any]]
+    resolutions: list[dict[str, Any]]
+    evidence: dict[str, Any]
+    metadata: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+
+
+class VersionSummary(_Stored):
+    """One version, without its content. `changed_by` is a user's id."""
+
+    version: int
+    status: Status
+    generation_status: GenerationStatus
+    change_description: str
+    changed_by: str | None
+    created_at: datetime
+
+
+class SessionVersion(VersionSummary):
+    """One version, whole."""
+
+    session_id: str
+    prompt: str
+    ir_snapshot: dict[str, Any] | None
+    code_snapshot: str | None
+    holes: list[dict[str, Any]]
+    resolutions: list[dict[str, Any]]
+    evidence: dict[str, Any]
+    metadata: dict[str, Any]
+
+
+class SessionEvent(_Stored):
+    """Something that happened to a session. `id` grows; within one session no smaller one appears later."""
+
+    id: int
+    type: str
+    data: dict[str, Any]
+    created_at: datetime
+
+
+class NewSession(BaseModel):
+    """What a session begins with. `id` (a UUID) may be chosen by the caller."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: str
+    current_ir: dict[str, Any] | None = None
+    generated_code: str | None = None
+    generation_status: GenerationStatus = "pending"
+    evidence: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+    description: str = Field("created", max_length=LONGEST_DESCRIPTION)
+    id: str | None = None
+
+
+class SessionChanges(BaseModel):
+    """Fields to change: those that are set. None clears `current_ir` and `generated_code`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: str = ""
+    current_ir: dict[str, Any] | None = None
+    generated_code: str | None = None
+    generation_status: GenerationStatus = "pending"
+    evidence: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+
+
+class SessionStore:
+    """Sessions as their callers may see them; one that may not be seen does not exist (`NotFound`).
+
+    Every write names the version it was made from and makes the next one; `StaleVersion` means that somebody was
+    faster. Writing to what is only shared for reading is `Forbidden`. All raise `DatabaseUnavailable`.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, caller: Caller, new: NewSession) -> Session:
+        """Version 1. Raises `Conflict` when there is a session of that id."""
+        arguments = {f"p_{name}": value for name, value in new.model_dump().items()}
+        return await self._write("create_session", caller, arguments)
+
+    async def get(self, caller: Caller, session_id: str) -> Session:
+        """The current version."""
+        row = await self._read("get_session", caller, {"p_id": _identity(session_id)})
+        return Session.model_validate(row)
+
+    async def list(
+        self,
+        caller: Caller,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        status: Status | None = None,
+        q: str | None = None,
+        shared: bool = False,
+    ) -> Page[Session]:
+        """The caller's own sessions (or those `shared` with the caller), newest first, at most 200 at a time.
+
+        `q` is searched for in prompts, summaries and names, with the syntax of web search engines. Raises `Refused`.
+        """
+        before = _before(cursor)
+        arguments = {
+            "p_limit": limit,
+            "p_before_created_at": before and before.created_at.isoformat(),
+            "p_before_id": before and str(before.id),
+            "p_status": status,
+            "p_q": q,
+            "p_shared": shared,
+        }
+        page = await self._read("list_sessions", caller, arguments)
+        items = [Session.model_validate(item) for item in page["items"]]
+        return Page(items=items, next_cursor=cursor_of(page["next"]))
+
+    async def save(
+        self, caller: Caller, session_id: str, *, expected_version: int, changes: SessionChanges, description: str = ""
+    ) -> Session:
+        """Change the fields that are set in `changes`. Raises `Conflict` for the specification of a closed session."""
+        arguments = {
+            "p_id": _identity(session_id),
+            "p_expected_version": expected_version,
+            "p_changes": changes.model_dump(exclude_unset=True),
+            "p_description": description[:LONGEST_DESCRIPTION],
+        }
+        return await self._write("save_session", caller, arguments)
+
+    async def delete(self, caller: Caller, session_id: str, *, expected_version: int | None = None) -> None:
+        """Delete it with all that hangs on it. Its owner alone may."""
+        arguments = {"p_id": _identity(session_id), "p_expected_version": expected_version}
+        await self._database.call("delete_session", arguments, token=caller.token)
+
+    async def history(
+        self, caller: Caller, session_id: str, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[VersionSummary]:
+        """Every version ever stored, latest first."""
+        arguments = {"p_id": _identity(session_id), "p_limit": limit, "p_before": position_of(cursor, int)}
+        page = await self._read("list_versions", caller, arguments)
+        items = [VersionSummary.model_validate(item) for item in page["items"]]
+        return Page(items=items, next_cursor=cursor_of(page["next"]))
+
+    async def version(self, caller: Caller, session_id: str, version: int) -> SessionVersion:
+        """One version as it was."""
+        row = await self._read("get_version", caller, {"p_id": _identity(session_id), "p_version": version})
+        return SessionVersion.model_validate(row)
+
+    async def rollback(self, caller: Caller, session_id: str, *, expected_version: int, to_version: int) -> Session:
+        """The content of `to_version` as a new version; a closed session is open again."""
+        arguments = {
+            "p_id": _identity(session_id), "p_expected_version": expected_version, "p_to_version": to_version
+        }  # fmt: skip
+        return await self._write("rollback_session", caller, arguments)
+
+    async def resolve_hole(
+        self,
+        caller: Caller,
+        session_id: str,
+        hole_id: str,
+        *,
+        expected_version: int,
+        answer: Any,
+        current_ir: Mapping[str, Any] | None = None,
+    ) -> Session:
+        """Keep the answer and take the hole out of the open ones; `current_ir` is the IR with the answer worked in."""
+        arguments = {
+            "p_id": _identity(session_id),
+            "p_expected_version": expected_version,
+            "p_hole_id": hole_id,
+            "p_answer": answer,
+            "p_current_ir": current_ir,
+        }
+        return await self._write("resolve_hole", caller, arguments)
+
+    async def finalize(self, caller: Caller, session_id: str, *, expected_version: int) -> Session:
+        """Close the specification. Raises `Conflict` with the ids of the holes that are still open in its details."""
+        arguments = {"p_id": _identity(session_id), "p_expected_version": expected_version}
+        return await self._write("finalize_session", caller, arguments)
+
+    async def abandon(self, caller: Caller, session_id: str, *, expected_version: int) -> Session:
+        """Close it unfinished."""
+        arguments = {"p_id": _identity(session_id), "p_expected_version": expected_version}
+        return await self._write("abandon_session", caller, arguments)
+
+    async def events(
+        self, caller: Caller, session_id: str, *, after: int = 0, limit: int = 100
+    ) -> Sequence[SessionEvent]:
+        """What happened after the event numbered `after`, in order."""
+        arguments = {"p_id": _identity(session_id), "p_after": after, "p_limit": limit}
+        rows = await self._read("list_session_events", caller, arguments)
+        return [SessionEvent.model_validate(row) for row in rows]
+
+    async def _read(self, function: str, caller: Caller, arguments: Mapping[str, Any]) -> Any:
+        return await self._database.call(function, arguments, token=caller.token, read_only=True)
+
+    async def _write(self, function: str, caller: Caller, arguments: Mapping[str, Any]) -> Session:
+        return Session.model_validate(await self._database.call(function, arguments, token=caller.token))
+
+
+class _Before(BaseModel):
+    created_at: datetime
+    id: uuid.UUID
+
+
+def _before(cursor: str | None) -> _Before | None:
+    position = position_of(cursor, dict)
+    if position is None:
+        return None
+    try:
+        return _Before.model_validate(position)
+    except ValueError:
+        raise Refused("/cursor", "the cursor is not one that a list of sessions gave") from None
+
+
+def _identity(session_id: str) -> str:
+    try:
+        return str(uuid.UUID(session_id))
+    except ValueError:
+        raise NotFound("session") from None
