@@ -53,9 +53,16 @@ SETTINGS = {
     "log_checkpoints": "off",
 }
 # Survives the death of the server, not of the machine: for tests.
-VOLATILE = {"fsync": "off", "full_page_writes": "off", "wal_init_zero": "off"}
+VOLATILE = {"fsync": "off", "full_page_writes": "off", "wal_init_zero": "off", "max_wal_size": "256MB"}
+
+# Said while processes of a server that was killed have not all noticed it yet.
+STILL_ENDING = "pre-existing shared memory block"
 
 logger = structlog.get_logger()
+
+
+class _StillEndingError(PostgresError):
+    """Trying again in a moment is right."""
 
 
 class EmbeddedPostgres:
@@ -99,9 +106,15 @@ class EmbeddedPostgres:
 
         Call it from the main thread. Raises `PostgresError`.
         """
-        if self.pid is None:
+        deadline = time.monotonic() + PREVIOUS_TIMEOUT_S
+        while self.pid is None:
             self._launch()
-            self._await_ready()
+            try:
+                self._await_ready()
+            except _StillEndingError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
     def stop(self) -> None:
         """Fast shutdown: open transactions are rolled back, what was committed is on disk afterwards."""
@@ -126,6 +139,8 @@ class EmbeddedPostgres:
                 try:
                     self._launch()
                     await asyncio.to_thread(self._await_ready)
+                except _StillEndingError:
+                    continue
                 except PostgresError as error:
                     logger.error("postgres does not start", reason=str(error))  # noqa: TRY400 - the message says it all
                     await asyncio.sleep(5)
@@ -164,7 +179,9 @@ class EmbeddedPostgres:
         deadline = time.monotonic() + START_TIMEOUT_S
         while (lines := self._pid_file())[:1] != [str(self.pid)] or lines[7:8] != ["ready"]:
             if self.pid is None:
-                raise PostgresError(self._advise(self._log_text()))
+                output = self._log_text()
+                failure = _StillEndingError if STILL_ENDING in output else PostgresError
+                raise failure(self._advise(output))
             if time.monotonic() > deadline:
                 raise PostgresError(f"Postgres was not ready after {START_TIMEOUT_S:g} s; its log is {self._log}.")
             time.sleep(0.005)

@@ -1,11 +1,9 @@
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pytest
 from infra.local.bootstrap import bootstrap
 from infra.local.gateway import Gateway, Keys
 from infra.local.postgres import EmbeddedPostgres
+from tests.database_fixtures import scratch_directory
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,10 +28,8 @@ subprocess.Popen(tied(sys.argv[1:])).wait()
 @pytest.fixture
 def local() -> Iterator[Path]:
     """What `.local` is to `make serve`."""
-    directory = Path(tempfile.mkdtemp(prefix="lift-sys-test-"))
-    directory.chmod(0o711)
-    yield directory
-    shutil.rmtree(directory)
+    with scratch_directory() as directory:
+        yield directory
 
 
 @pytest.fixture

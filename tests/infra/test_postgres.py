@@ -2,12 +2,10 @@ import asyncio
 import contextlib
 import os
 import pwd
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,16 +20,15 @@ from infra.local import postgres_files
 from infra.local.postgres import SUPERUSER, EmbeddedPostgres
 from infra.local.postgres_files import PostgresError
 from infra.local.tied_process import NOT_STARTED, Account, tied
+from tests.database_fixtures import scratch_directory
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    parent = Path(tempfile.mkdtemp(prefix="lift-sys-test-"))
-    parent.chmod(0o711)
-    yield parent / "postgres"
-    shutil.rmtree(parent)
+    with scratch_directory() as parent:
+        yield parent / "postgres"
 
 
 @pytest.fixture
