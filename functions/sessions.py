@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from functions.callers import Caller
 from functions.database import Database
-from functions.failures import NotFound, Refused
+from functions.failures import Refused
+from functions.identities import identity
 from functions.pages import Page, cursor_of, position_of
 
 Status = Literal["active", "finalized", "abandoned"]
@@ -124,7 +125,7 @@ class SessionStore:
 
     async def get(self, caller: Caller, session_id: str) -> Session:
         """The current version."""
-        row = await self._read("get_session", caller, {"p_id": _identity(session_id)})
+        row = await self._read("get_session", caller, {"p_id": identity(session_id, "session")})
         return Session.model_validate(row)
 
     async def list(
@@ -159,7 +160,7 @@ class SessionStore:
     ) -> Session:
         """Change the fields that are set in `changes`. Raises `Conflict` for the specification of a closed session."""
         arguments = {
-            "p_id": _identity(session_id),
+            "p_id": identity(session_id, "session"),
             "p_expected_version": expected_version,
             "p_changes": changes.model_dump(exclude_unset=True),
             "p_description": description[:LONGEST_DESCRIPTION],
@@ -168,27 +169,27 @@ class SessionStore:
 
     async def delete(self, caller: Caller, session_id: str, *, expected_version: int | None = None) -> None:
         """Delete it with all that hangs on it. Its owner alone may."""
-        arguments = {"p_id": _identity(session_id), "p_expected_version": expected_version}
+        arguments = {"p_id": identity(session_id, "session"), "p_expected_version": expected_version}
         await self._database.call("delete_session", arguments, token=caller.token)
 
     async def history(
         self, caller: Caller, session_id: str, *, limit: int = 50, cursor: str | None = None
     ) -> Page[VersionSummary]:
         """Every version ever stored, latest first."""
-        arguments = {"p_id": _identity(session_id), "p_limit": limit, "p_before": position_of(cursor, int)}
+        arguments = {"p_id": identity(session_id, "session"), "p_limit": limit, "p_before": position_of(cursor, int)}
         page = await self._read("list_versions", caller, arguments)
         items = [VersionSummary.model_validate(item) for item in page["items"]]
         return Page(items=items, next_cursor=cursor_of(page["next"]))
 
     async def version(self, caller: Caller, session_id: str, version: int) -> SessionVersion:
         """One version as it was."""
-        row = await self._read("get_version", caller, {"p_id": _identity(session_id), "p_version": version})
+        row = await self._read("get_version", caller, {"p_id": identity(session_id, "session"), "p_version": version})
         return SessionVersion.model_validate(row)
 
     async def rollback(self, caller: Caller, session_id: str, *, expected_version: int, to_version: int) -> Session:
         """The content of `to_version` as a new version; a closed session is open again."""
         arguments = {
-            "p_id": _identity(session_id), "p_expected_version": expected_version, "p_to_version": to_version
+            "p_id": identity(session_id, "session"), "p_expected_version": expected_version, "p_to_version": to_version
         }  # fmt: skip
         return await self._write("rollback_session", caller, arguments)
 
@@ -204,7 +205,7 @@ class SessionStore:
     ) -> Session:
         """Keep the answer and take the hole out of the open ones; `current_ir` is the IR with the answer worked in."""
         arguments = {
-            "p_id": _identity(session_id),
+            "p_id": identity(session_id, "session"),
             "p_expected_version": expected_version,
             "p_hole_id": hole_id,
             "p_answer": answer,
@@ -214,19 +215,19 @@ class SessionStore:
 
     async def finalize(self, caller: Caller, session_id: str, *, expected_version: int) -> Session:
         """Close the specification. Raises `Conflict` with the ids of the holes that are still open in its details."""
-        arguments = {"p_id": _identity(session_id), "p_expected_version": expected_version}
+        arguments = {"p_id": identity(session_id, "session"), "p_expected_version": expected_version}
         return await self._write("finalize_session", caller, arguments)
 
     async def abandon(self, caller: Caller, session_id: str, *, expected_version: int) -> Session:
         """Close it unfinished."""
-        arguments = {"p_id": _identity(session_id), "p_expected_version": expected_version}
+        arguments = {"p_id": identity(session_id, "session"), "p_expected_version": expected_version}
         return await self._write("abandon_session", caller, arguments)
 
     async def events(
         self, caller: Caller, session_id: str, *, after: int = 0, limit: int = 100
     ) -> Sequence[SessionEvent]:
         """What happened after the event numbered `after`, in order."""
-        arguments = {"p_id": _identity(session_id), "p_after": after, "p_limit": limit}
+        arguments = {"p_id": identity(session_id, "session"), "p_after": after, "p_limit": limit}
         rows = await self._read("list_session_events", caller, arguments)
         return [SessionEvent.model_validate(row) for row in rows]
 
@@ -250,10 +251,3 @@ def _before(cursor: str | None) -> _Before | None:
         return _Before.model_validate(position)
     except ValueError:
         raise Refused("/cursor", "the cursor is not one that a list of sessions gave") from None
-
-
-def _identity(session_id: str) -> str:
-    try:
-        return str(uuid.UUID(session_id))
-    except ValueError:
-        raise NotFound("session") from None
