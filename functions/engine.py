@@ -6,6 +6,7 @@ alone is started again; nothing else has to be restarted.
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -26,17 +27,22 @@ from functions.generation import (
     Usage,
 )
 from functions.warm_up import warm_up_requests
-from infra.settings import EngineSettings, apply_process_environment
+from infra.settings import EngineSettings
 
-_logger = structlog.get_logger()
+_log = structlog.get_logger()
 
 _RESTART_DELAYS_S = (0.0, 1.0, 5.0, 15.0, 60.0)
-_WATCH_INTERVAL_S = 0.25
-_USUAL_START_S = 40.0  # what a caller is told to wait when no start has been measured yet
+_SETTLED_S = 60.0
+"""A core that lived this long did not die of how it was started: its restart does not wait."""
+_USUAL_START_S = 40.0
+"""What a caller is told to wait for as long as no start has been measured."""
 
 
 class Engine:
-    """An `EngineClient` with a life: `start`, `stop`, and, where the settings allow it, `sleep` and `wake`."""
+    """An `EngineClient` with a life: `start`, `stop`, and, where the settings allow it, `sleep` and `wake`.
+
+    It belongs to the event loop in which it was started.
+    """
 
     def __init__(self, settings: EngineSettings, model_path: Path) -> None:
         self._settings = settings
@@ -45,126 +51,154 @@ class Engine:
         self._state: EngineState = "cold"
         self._detail = ""
         self._life: asyncio.Task[None] | None = None
-        self._ready = asyncio.Event()
         self._start_began = 0.0
         self._last_start_s: float | None = None
         self._restarts = 0
-        self._running = 0
-
-    def start_in_background(self) -> None:
-        """Begin to start; `status()` goes from warming to ready. A start that fails is tried again."""
-        if self._life is None:
-            self._life = asyncio.create_task(self._live(), name="engine")
+        self._numbers = itertools.count()
+        self._in_flight: dict[str, int] = {}  # vLLM's id of a request -> how many candidates it writes
 
     async def start(self) -> None:
-        """Start, and return when ready. Raises `EngineUnavailable` after `startup_timeout_s`."""
-        self.start_in_background()
+        """Start, and return when ready. Raises `EngineUnavailable`; then nothing is left running."""
+        if self._life is not None:
+            raise RuntimeError("the engine was started already")
         try:
-            async with asyncio.timeout(self._settings.startup_timeout_s):
-                await self._ready.wait()
-        except TimeoutError:
-            raise self._unavailable() from None
+            await self._start_core()
+        except Exception as error:
+            self._state = "cold"
+            raise EngineUnavailable("the engine", f"it did not start: {_said(error)}") from error
+        self.start_in_background()
+
+    def start_in_background(self) -> None:
+        """Begin to start; `status()` goes from warming to ready. A start that fails is tried again, until `stop`."""
+        if self._life is None:
+            self._state = "warming" if self._core is None else self._state
+            self._life = asyncio.create_task(self._live(), name="engine")
 
     async def stop(self) -> None:
-        """End the core and wait until its process is gone."""
+        """End the core and wait until its process is gone. What is still running gets `EngineUnavailable`."""
         life, self._life = self._life, None
+        self._state, self._detail = "cold", "it is stopping"
+        await self._abort_all()
         if life is not None:
             life.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await life
+            await asyncio.wait({life})
         await self._end_core()
-        self._state = "cold"
+        self._detail = ""
 
     async def sleep(self) -> None:
-        """Give the GPU's memory back; `wake` takes it again. Nothing happens at `sleep_level` 0."""
+        """Give the GPU's memory back until `wake`; what is running is ended. Nothing happens at `sleep_level` 0."""
         if self._settings.sleep_level and self._core is not None:
-            await self._core.sleep(level=self._settings.sleep_level)
+            self._state, self._detail = "cold", "it is asleep"
+            await self._core.sleep(self._settings.sleep_level)
 
     async def wake(self) -> None:
-        """After `sleep`, or after a restored snapshot."""
+        """After `sleep`, or in a restored snapshot of an engine that sleeps. Nothing happens at `sleep_level` 0."""
         if self._settings.sleep_level and self._core is not None:
-            await self._core.wake_up()
+            await vllm_adapter.wake(self._core, self._settings.sleep_level)
+            self._state, self._detail = "ready", ""
 
     async def status(self) -> EngineStatus:
-        """See `EngineClient`."""
+        """See `EngineClient`. `running` and `waiting` count sequences: a request with n candidates is n of them."""
+        sequences = sum(self._in_flight.values())
+        running = min(sequences, self._settings.max_num_seqs)
         return EngineStatus(
-            state=self._state,
+            state="warming" if self._state == "ready" and self._ready_core() is None else self._state,
             model=self._settings.model,
             detail=self._detail,
-            running=min(self._running, self._settings.max_num_seqs),
-            waiting=max(0, self._running - self._settings.max_num_seqs),
+            running=running,
+            waiting=sequences - running,
             last_start_s=self._last_start_s,
             restarts=self._restarts,
         )
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
         """See `EngineClient`."""
-        if self._core is None or self._state != "ready" or self._core.errored:
+        core = self._ready_core()
+        if core is None:
             raise self._unavailable()
-        async for event in self._events(self._core, request):
-            yield event
+        async with contextlib.aclosing(self._events(core, request)) as events:
+            async for event in events:
+                if isinstance(event, CandidateFinished) and event.finish_reason == "abort" and self._state != "ready":
+                    raise self._unavailable()  # it was not the caller who ended it
+                yield event
 
     async def _events(
         self, core: vllm_adapter.Core, request: GenerationRequest
     ) -> AsyncGenerator[GenerationEvent, None]:
         began = time.monotonic()
-        ids = vllm_adapter.prompt_token_ids(core, request, self._settings.max_model_len)
-        room = self._settings.max_model_len - len(ids)
-        params = vllm_adapter.sampling_params(request.sampling, request.constraint, room)
+        deadline = asyncio.get_running_loop().time() + request.timeout_s
+        request_id = f"{request.id}-{next(self._numbers)}"
+        self._in_flight[request_id] = request.sampling.n
         first_token_s: float | None = None
         completion_tokens = cached_tokens = 0
         reasons: dict[int, FinishReason] = {}
-        self._running += 1
-        outputs = core.generate({"prompt_token_ids": ids}, params, request.id)
+        limit = self._settings.max_model_len
         try:
-            async with asyncio.timeout(request.timeout_s), contextlib.aclosing(outputs):
-                async for output in outputs:
+            async with asyncio.timeout_at(deadline):
+                prompt = await asyncio.to_thread(vllm_adapter.prompt_token_ids, core, request, limit)
+            async with contextlib.aclosing(vllm_adapter.outputs(core, request, prompt, request_id, limit)) as outputs:
+                while True:
+                    # Not around the loop: its body is left at each `yield`, and the consumer's time is not ours to end.
+                    async with asyncio.timeout_at(deadline):
+                        output = await anext(outputs, None)
+                    if output is None:
+                        break
                     cached_tokens = max(cached_tokens, output.num_cached_tokens or 0)
-                    for candidate in output.outputs:
-                        delta = vllm_adapter.delta(candidate)
-                        if delta is not None:
-                            if first_token_s is None:
-                                first_token_s = time.monotonic() - began
-                            completion_tokens += delta.tokens
-                            yield delta
-                        if candidate.finish_reason is not None:
-                            reason = vllm_adapter.finish_reason(candidate.finish_reason)
-                            reasons[candidate.index] = reason
-                            yield CandidateFinished(index=candidate.index, finish_reason=reason)
+                    for event in vllm_adapter.events(output, request.sampling.logprobs):
+                        if isinstance(event, CandidateFinished):
+                            reasons[event.index] = event.finish_reason
+                        else:
+                            first_token_s = first_token_s or time.monotonic() - began
+                            completion_tokens += event.tokens
+                        yield event
         except TimeoutError:
             raise GenerationTimeout(request.timeout_s) from None
-        except vllm_adapter.dead_errors() as error:
-            if core.errored:
-                self._fail("the engine's process has died and is being started again")
-            raise self._unavailable() from error
+        except EngineUnavailable as failure:
+            _log.warning("generation lost", request_id=request.id, reason=failure.reason)
+            if core is self._core and core.errored:
+                raise self._unavailable() from failure.__cause__
+            raise
         finally:
-            self._running -= 1
+            del self._in_flight[request_id]
         yield Finished(
-            finish_reason=reasons.get(0, "abort"),
-            usage=Usage(prompt_tokens=len(ids), cached_tokens=cached_tokens, completion_tokens=completion_tokens),
+            finish_reason=reasons[0],
+            usage=Usage(prompt_tokens=len(prompt), cached_tokens=cached_tokens, completion_tokens=completion_tokens),
             timing=Timing(time_to_first_token_s=first_token_s, total_s=time.monotonic() - began),
         )
 
-    def _fail(self, detail: str) -> None:
-        self._state, self._detail = "warming", detail
+    def _ready_core(self) -> vllm_adapter.Core | None:
+        return self._core if self._state == "ready" and self._core is not None and not self._core.errored else None
+
+    def _unavailable(self) -> EngineUnavailable:
+        if self._state == "ready" and self._ready_core() is None:  # `_live` has not had its turn yet
+            self._lost()
+        reason = self._detail or f"it is {self._state}"
+        usual = self._last_start_s or _USUAL_START_S
+        left = usual - (time.monotonic() - self._start_began) if self._state == "warming" else usual
+        return EngineUnavailable("the engine", reason, retry_after_s=max(1.0, round(left)))
+
+    def _lost(self) -> None:
+        self._state, self._detail = "warming", "its process died and is being started again"
         self._start_began = time.monotonic()
 
     async def _live(self) -> None:
-        """Start the core, watch it, and start it again when it has died."""
+        """Start the core, wait until it dies, and start it again; forever."""
         failures = 0
         while True:
-            try:
-                await self._start_core()
-            except Exception as error:  # whatever vLLM raises, the engine is down and is tried again
-                self._detail = f"the engine did not start ({type(error).__name__})"
-                _logger.exception("engine start failed", failures=failures)
-            else:
+            if self._core is None:
+                try:
+                    await self._start_core()
+                except Exception as error:  # noqa: BLE001 - whatever vLLM raised, it is down and is tried again
+                    self._detail = f"it did not start: {_said(error)}"
+                    _log.exception("engine did not start", failures=failures)
+                    await asyncio.sleep(_RESTART_DELAYS_S[min(failures, len(_RESTART_DELAYS_S) - 1)])
+                    failures += 1
+                    continue
+            if await self._lived_s() > _SETTLED_S:
                 failures = 0
-                await self._until_dead()
-                self._ready.clear()
-                self._restarts += 1
-                _logger.warning("engine core died; starting it again", restarts=self._restarts)
-            self._state = "warming"
+            self._lost()
+            self._restarts += 1
+            _log.error("engine died; starting it again", restarts=self._restarts)
             await self._end_core()
             await asyncio.sleep(_RESTART_DELAYS_S[min(failures, len(_RESTART_DELAYS_S) - 1)])
             failures += 1
@@ -172,28 +206,40 @@ class Engine:
     async def _start_core(self) -> None:
         self._state = "warming"
         self._start_began = time.monotonic()
-        apply_process_environment(self._settings.process_environment)
-        core = await asyncio.to_thread(vllm_adapter.start_core, self._settings, self._model_path)
+        async with asyncio.timeout(self._settings.startup_timeout_s):
+            core = await vllm_adapter.start_core(self._settings, self._model_path)
+            try:
+                await self._warm_up(core)
+            except BaseException:
+                await vllm_adapter.end_core(core)
+                raise
         self._core = core
+        self._last_start_s = round(time.monotonic() - self._start_began, 1)
+        self._state, self._detail = "ready", ""
+        _log.info("engine ready", seconds=self._last_start_s, model=self._settings.model)
+
+    async def _warm_up(self, core: vllm_adapter.Core) -> None:
         for request in warm_up_requests():
             async for _ in self._events(core, request):
                 pass
-        self._last_start_s = time.monotonic() - self._start_began
-        self._state, self._detail = "ready", ""
-        self._ready.set()
-        _logger.info("engine ready", seconds=round(self._last_start_s, 1), model=self._settings.model)
 
-    async def _until_dead(self) -> None:
-        while self._core is not None and not self._core.errored:  # noqa: ASYNC110 - vLLM has no event for it
-            await asyncio.sleep(_WATCH_INTERVAL_S)
+    async def _lived_s(self) -> float:
+        """Wait until the core is lost; how long it lived."""
+        began = time.monotonic()
+        if self._core is not None:
+            await asyncio.wait({self._core.output_handler})
+        return time.monotonic() - began
+
+    async def _abort_all(self) -> None:
+        """Each stream then sees that it was aborted. Without this, vLLM would leave them waiting for ever."""
+        if self._core is not None:
+            await self._core.abort(list(self._in_flight))
 
     async def _end_core(self) -> None:
         core, self._core = self._core, None
         if core is not None:
-            await asyncio.to_thread(core.shutdown)
+            await vllm_adapter.end_core(core)
 
-    def _unavailable(self) -> EngineUnavailable:
-        usual = self._last_start_s or _USUAL_START_S
-        left = usual - (time.monotonic() - self._start_began)
-        reason = self._detail or f"it is {self._state}"
-        return EngineUnavailable("the engine", reason, retry_after_s=max(1.0, round(left)))
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}".rstrip(": ")

@@ -1,28 +1,98 @@
 """The narrow boundary to vLLM: how it is started, asked, and what it answers, in our own types.
 
-vLLM is imported when an engine starts, not when this module is: importing it takes seconds and a gigabyte.
+vLLM is imported when an engine starts, not when this module is: the import takes 6 s and 500 MB.
 """
 
+import asyncio
+import contextlib
 import json
-import logging
-from collections.abc import Iterable
+import multiprocessing
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from functions.failures import EngineUnavailable, PromptTooLong
-from functions.generation import Constraint, Delta, FinishReason, GenerationRequest, Sampling, TokenLogprob
-from infra.settings import EngineSettings
+from functions.failures import ConstraintRefused, EngineUnavailable, PromptTooLong, Refused
+from functions.generation import (
+    CandidateFinished,
+    Constraint,
+    Delta,
+    FinishReason,
+    GenerationRequest,
+    Message,
+    TokenLogprob,
+)
+from infra.settings import EngineSettings, apply_process_environment
 
-Core = Any  # vllm.v1.engine.async_llm.AsyncLLM, which ships no types that a strict checker takes
+_TOKENIZER_THREADS = 4
+_GIVE_UP_ON_START_S = 30.0
 
 
-def start_core(settings: EngineSettings, model_path: Path) -> Core:
-    """An `AsyncLLM`, whose engine core runs in a process of its own. Must be called with the event loop running."""
+class Core(Protocol):
+    """What is used of `vllm.v1.engine.async_llm.AsyncLLM`, which ships no types that a strict checker takes.
+
+    `errored` is true once its process is lost; `output_handler` is the task that ends at that moment.
+    """
+
+    errored: bool
+    output_handler: asyncio.Task[None]
+
+    def get_tokenizer(self) -> Any:
+        """Transformers' tokenizer, made safe to be called from several threads."""
+
+    def generate(self, prompt: Any, sampling_params: Any, request_id: str) -> AsyncGenerator[Any, None]:
+        """Stream `RequestOutput`s."""
+
+    async def abort(self, request_id: Sequence[str]) -> None:
+        """End these; their streams end with finish_reason "abort"."""
+
+    async def sleep(self, level: int) -> None:
+        """End everything; move the weights out of GPU memory (level 1) or drop them (2)."""
+
+    async def wake_up(self, tags: list[str] | None = None) -> bool:
+        """Take back the memory of what `tags` names, else of all."""
+
+    async def collective_rpc(self, method: str) -> Any:
+        """Call a method of each worker."""
+
+    def shutdown(self) -> None:
+        """End the process, waiting for it."""
+
+
+async def start_core(settings: EngineSettings, model_path: Path) -> Core:
+    """An `AsyncLLM` with its engine core in a process of its own, loaded; the event loop stays free meanwhile.
+
+    Cancelling ends the process that was being started before it returns. Raises what vLLM raises.
+    """
+    await asyncio.to_thread(_import_vllm, settings)
+    starting = asyncio.get_running_loop().run_in_executor(None, _start_core, settings, model_path)
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await _give_up(starting)
+        raise
+
+
+def _import_vllm(settings: EngineSettings) -> None:
+    """On its own: errors that vLLM keeps of its import keep the frames that led there, and what these hold."""
+    apply_process_environment(
+        {
+            # A fork of a process with an event loop and threads may deadlock, and on a GPU vLLM forks unless told.
+            "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+            "VLLM_ENGINE_READY_TIMEOUT_S": str(round(settings.startup_timeout_s)),
+            "VLLM_LOGGING_LEVEL": "WARNING",
+            "VLLM_LOGGING_STREAM": "ext://sys.stderr",
+        }
+        | settings.process_environment
+    )
+    import vllm.engine.arg_utils  # noqa: PLC0415 - see the module's docstring
+    import vllm.v1.engine.async_llm  # noqa: F401, PLC0415 - as above
+
+
+def _start_core(settings: EngineSettings, model_path: Path) -> Core:
     from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415 - see the module's docstring
-    from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415
+    from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415 - as above
 
-    logging.getLogger("vllm").setLevel(logging.WARNING)
-    return AsyncLLM.from_engine_args(
+    core: Core = AsyncLLM.from_engine_args(
         AsyncEngineArgs(
             model=str(model_path),
             served_model_name=settings.model,
@@ -33,7 +103,12 @@ def start_core(settings: EngineSettings, model_path: Path) -> Core:
             enforce_eager=settings.enforce_eager,
             enable_prefix_caching=True,
             enable_sleep_mode=settings.sleep_level > 0,
-            disable_log_stats=False,
+            # Prompts are never logged; counts and times are in our own events, at no cost per step.
+            enable_log_requests=False,
+            disable_log_stats=True,
+            use_tqdm_on_load=False,
+            # vLLM reads a prompt and its constraint in these threads: a large one must not hold up the others.
+            renderer_num_workers=_TOKENIZER_THREADS,
             # The same two switches as in validation: what was tried there is what is compiled here.
             structured_outputs_config={
                 "backend": "guidance",
@@ -42,27 +117,83 @@ def start_core(settings: EngineSettings, model_path: Path) -> Core:
             },
         )
     )
+    return core
+
+
+async def _give_up(starting: asyncio.Future[Core]) -> None:
+    """End the process of a start that nobody waits for any more: its thread cannot be stopped in any other way."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _GIVE_UP_ON_START_S
+    while not starting.done() and loop.time() < until:
+        for child in multiprocessing.active_children():
+            if child.name.startswith("EngineCore"):
+                _kill_tree(child.pid)
+        await asyncio.wait({starting}, timeout=0.2)
+    if starting.done() and starting.exception() is None:
+        await end_core(starting.result())
+
+
+async def end_core(core: Core) -> None:
+    """End its process and wait until it is gone, even when this is cancelled meanwhile."""
+    ending = asyncio.get_running_loop().run_in_executor(None, core.shutdown)
+    try:
+        await asyncio.shield(ending)
+    except asyncio.CancelledError:
+        await asyncio.wait({ending})
+        raise
+
+
+def _kill_tree(pid: int | None) -> None:
+    from vllm.utils.system_utils import kill_process_tree  # noqa: PLC0415 - imported already: there is a child of vLLM
+
+    if pid is not None:
+        kill_process_tree(pid)
 
 
 def prompt_token_ids(core: Core, request: GenerationRequest, max_model_len: int) -> list[int]:
-    """The prompt as the model reads it. Raises `PromptTooLong` when it leaves no room for a single token."""
+    """The prompt as the model reads it; slow for a large one, and safe to call in a thread.
+
+    Raises `PromptTooLong` when it leaves no room for a single token, `Refused` when the chat template does not take
+    the messages.
+    """
+    _check_encodable(request.messages)
     tokenizer = core.get_tokenizer()
     if request.raw:
-        text = "".join(message.content for message in request.messages)
-        ids = tokenizer.encode(text)
+        ids = tokenizer.encode("".join(message.content for message in request.messages))
     else:
-        turns = [message.model_dump() for message in request.messages]
-        encoded = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=True)
-        ids = encoded if isinstance(encoded, list) else encoded["input_ids"]
+        ids = tokenizer.encode(_rendered(tokenizer, request.messages), add_special_tokens=False)
+    if not ids:
+        raise Refused("", "the prompt is empty")
     if len(ids) >= max_model_len:
         raise PromptTooLong(tokens=len(ids), limit=max_model_len - 1)
     return list(ids)
 
 
-def sampling_params(sampling: Sampling, constraint: Constraint | None, room: int) -> Any:
-    """Give vLLM's `SamplingParams`. `room` is what the prompt leaves of the context: vLLM accepts more, silently."""
+def _check_encodable(messages: Sequence[Message]) -> None:
+    """JSON can escape half of a surrogate pair, which is no character, and has no bytes to make tokens of."""
+    for number, message in enumerate(messages):
+        try:
+            message.content.encode()
+        except UnicodeEncodeError as error:
+            pointer, position = f"/messages/{number}/content", error.start
+            raise Refused(pointer, f"character {position} is half of a surrogate pair") from None
+
+
+def _rendered(tokenizer: Any, messages: Sequence[Message]) -> str:
+    from jinja2 import TemplateError  # noqa: PLC0415 - transformers' own engine for chat templates, imported by it
+
+    turns = [message.model_dump() for message in messages]
+    try:
+        return str(tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
+    except TemplateError as error:
+        raise Refused("/messages", f"the model's chat template does not take these messages: {error}") from None
+
+
+def _sampling_params(request: GenerationRequest, *, room: int) -> Any:
+    """Translate. `room` is what the prompt leaves of the context: vLLM would accept more, silently."""
     from vllm.sampling_params import RequestOutputKind, SamplingParams  # noqa: PLC0415 - see the module's docstring
 
+    sampling, constraint = request.sampling, request.constraint
     return SamplingParams(
         n=sampling.n,
         max_tokens=min(sampling.max_tokens, room),
@@ -92,40 +223,73 @@ def _structured_outputs(constraint: Constraint) -> Any:
             return StructuredOutputsParams(**{kind: constraint.source})
 
 
-def delta(candidate: Any) -> Delta | None:
-    """What one `CompletionOutput` adds; None when it only ends."""
-    if not candidate.token_ids:
-        return None
-    return Delta(
-        index=candidate.index,
-        text=candidate.text,
-        tokens=len(candidate.token_ids),
-        logprobs=tuple(_logprobs(candidate.token_ids, candidate.logprobs or ())),
-    )
+async def outputs(
+    core: Core, request: GenerationRequest, prompt: list[int], request_id: str, max_model_len: int
+) -> AsyncGenerator[Any, None]:
+    """The `RequestOutput`s of one request, with vLLM's errors as ours. Closing it aborts the request.
+
+    Raises `EngineUnavailable`, and `Refused` for what vLLM itself would not take, which validation should have caught.
+    """
+    from vllm.exceptions import VLLMClientError  # noqa: PLC0415 - see the module's docstring
+    from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError  # noqa: PLC0415 - as above
+
+    try:
+        params = _sampling_params(request, room=max_model_len - len(prompt))
+        # A raw prompt, although vLLM would rather have a rendered one: only with this form is the constraint, which
+        # vLLM compiles once more to check it, compiled in a thread instead of on the event loop.
+        stream = core.generate({"prompt_token_ids": prompt}, params, request_id)
+        async with contextlib.aclosing(stream):
+            async for output in stream:
+                yield output
+    except VLLMClientError as error:
+        kind = Refused if request.constraint is None else ConstraintRefused
+        raise kind("", str(error)) from error
+    except EngineDeadError as error:
+        raise EngineUnavailable("the engine", "its process died and is being started again") from error
+    except EngineGenerateError as error:
+        raise EngineUnavailable("the engine", "the generation broke off", retry_after_s=1.0) from error
 
 
-def _logprobs(token_ids: Iterable[int], positions: Iterable[Any]) -> Iterable[TokenLogprob]:
-    for token_id, position in zip(token_ids, positions, strict=False):
-        best = sorted(position.items(), key=lambda item: item[1].rank or 0)
+def events(output: Any, logprobs: int | None) -> Iterator[Delta | CandidateFinished]:
+    """What one `RequestOutput` says, candidate by candidate. Raises `EngineUnavailable`."""
+    for candidate in output.outputs:
+        if candidate.token_ids:
+            yield Delta(
+                index=candidate.index,
+                text=candidate.text,
+                tokens=len(candidate.token_ids),
+                logprobs=() if logprobs is None else tuple(_logprobs(candidate, logprobs)),
+            )
+        if candidate.finish_reason is not None:
+            yield CandidateFinished(index=candidate.index, finish_reason=_finish_reason(candidate.finish_reason))
+
+
+def _logprobs(candidate: Any, wanted: int) -> Iterator[TokenLogprob]:
+    """Each sampled token, and the `wanted` best at its place (by rank, from 1): vLLM gives both in one."""
+    for token_id, position in zip(candidate.token_ids, candidate.logprobs, strict=True):
+        best = sorted((entry for entry in position.values() if entry.rank <= wanted), key=lambda entry: entry.rank)
         chosen = position[token_id]
         yield TokenLogprob(
-            token=chosen.decoded_token or "",
+            token=chosen.decoded_token,
             logprob=chosen.logprob,
-            top=tuple((entry.decoded_token or "", entry.logprob) for _, entry in best),
+            top=tuple((entry.decoded_token, entry.logprob) for entry in best),
         )
 
 
-def finish_reason(reason: str) -> FinishReason:
-    """Raises `EngineUnavailable` for vLLM's "error": the text ended because something broke, unfinished."""
+def _finish_reason(reason: str) -> FinishReason:
     match reason:
         case "stop" | "length" | "abort":
             return reason
         case _:
+            # vLLM's "error": the matcher gave up or a part of the engine did. What was written is no answer.
             raise EngineUnavailable("the engine", f"the generation broke off ({reason})", retry_after_s=1.0)
 
 
-def dead_errors() -> tuple[type[BaseException], ...]:
-    """What vLLM raises for requests that an engine core took with it."""
-    from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError  # noqa: PLC0415 - as above
-
-    return EngineDeadError, EngineGenerateError
+async def wake(core: Core, level: int) -> None:
+    """Undo `sleep(level)`. Level 2 has thrown the weights away: they are read again before the cache is made."""
+    if level == 1:
+        await core.wake_up()
+        return
+    await core.wake_up(tags=["weights"])
+    await core.collective_rpc("reload_weights")
+    await core.wake_up(tags=["kv_cache"])
