@@ -59,7 +59,7 @@ async def lookup(database: Database, key: str) -> ApiKeyHolder | None:
     `DatabaseUnavailable`.
     """
     # It notes the time of use, but doing that twice is as good as once.
-    row = await database.call("lookup_api_key", {"p_key_hash": _hash(key)}, read_only=True)
+    row = await database.call("lookup_api_key", {"p_key_hash": _hash(key)}, idempotent=True)
     return ApiKeyHolder.model_validate(row) if row else None
 
 
@@ -86,7 +86,7 @@ class ApiKeys:
 
     async def list(self, caller: Caller) -> Sequence[ApiKey]:
         """Latest first, revoked ones included."""
-        rows = await self._database.call("list_api_keys", token=caller.token, read_only=True)
+        rows = await self._database.call("list_api_keys", token=caller.token, idempotent=True)
         return [ApiKey.model_validate(row) for row in rows]
 
     async def revoke(self, caller: Caller, key_id: str) -> None:

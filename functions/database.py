@@ -40,11 +40,12 @@ class Database:
         arguments: Mapping[str, Any] | None = None,
         *,
         token: str | None = None,
-        read_only: bool = False,
+        idempotent: bool = False,
     ) -> Any:
         """What `function` returns. Without a token it is called as a stranger (`anon`).
 
-        Only a `read_only` call is repeated when its connection breaks: of a write it is not known whether it was done.
+        A call that is `idempotent` (all reading ones are) is repeated once when its connection breaks; of others it is
+        not known then whether they were done.
         Raises the failures that the function names, `Refused` for values the database cannot hold, `Unauthenticated`,
         `Forbidden`, and `DatabaseUnavailable` within `timeout_s`.
         """
@@ -53,7 +54,7 @@ class Database:
                 try:
                     return await self._send(function, arguments or {}, token)
                 except (httpx.TransportError, APIError) as error:
-                    if not _may_repeat(error, read_only=read_only):
+                    if not _may_repeat(error, idempotent=idempotent):
                         raise
                 await asyncio.sleep(random.uniform(0.01, 0.05))  # noqa: S311 - spreads retries, protects nothing
                 return await self._send(function, arguments or {}, token)
@@ -63,13 +64,13 @@ class Database:
             raise DatabaseUnavailable(DATABASE, f"it did not answer within {self._timeout_s:g} s") from None
         except httpx.TransportError as error:
             raise DatabaseUnavailable(DATABASE, f"it cannot be reached ({type(error).__name__})") from error
-        except UnicodeEncodeError:
-            raise Refused("", "the text holds half of a surrogate pair, which is no character") from None
+        except ValueError as error:  # half of a surrogate pair, a number that is none
+            raise Refused("", f"the values cannot be written as JSON: {error}") from None
 
     async def ping(self) -> float:
         """Seconds that a round trip takes. Raises `DatabaseUnavailable`."""
         started = time.perf_counter()
-        await self.call("ping", read_only=True)
+        await self.call("ping", idempotent=True)
         return time.perf_counter() - started
 
     async def close(self) -> None:
@@ -90,7 +91,7 @@ def _client_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
-def _may_repeat(error: httpx.TransportError | APIError, *, read_only: bool) -> bool:
+def _may_repeat(error: httpx.TransportError | APIError, *, idempotent: bool) -> bool:
     if isinstance(error, APIError):
-        return error.code in LOST_A_RACE or (read_only and error.code in CONNECTION_LOST)
-    return read_only and not isinstance(error, httpx.ReadTimeout | httpx.PoolTimeout)
+        return error.code in LOST_A_RACE or (idempotent and error.code in CONNECTION_LOST)
+    return idempotent and not isinstance(error, httpx.ReadTimeout | httpx.PoolTimeout)

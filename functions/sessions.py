@@ -232,7 +232,7 @@ class SessionStore:
         return [SessionEvent.model_validate(row) for row in rows]
 
     async def _read(self, function: str, caller: Caller, arguments: Mapping[str, Any]) -> Any:
-        return await self._database.call(function, arguments, token=caller.token, read_only=True)
+        return await self._database.call(function, arguments, token=caller.token, idempotent=True)
 
     async def _write(self, function: str, caller: Caller, arguments: Mapping[str, Any]) -> Session:
         return Session.model_validate(await self._database.call(function, arguments, token=caller.token))

@@ -142,6 +142,7 @@ create table public.generations (
   -- reserved -> settled | released (nothing was used) | expired (its server never came back; a late settle still counts)
   state text not null default 'reserved' check (state in ('reserved', 'settled', 'released', 'expired')),
   estimated_usd numeric(18, 8) not null check (estimated_usd >= 0),
+  budget_ids bigint[] not null default '{}', -- in which the estimate was reserved, and the cost is booked
   cost_usd numeric(18, 8) not null default 0 check (cost_usd >= 0),
   prompt_tokens integer,
   cached_tokens integer,

@@ -2,15 +2,33 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from functions.callers import ACTOR, Caller
 from functions.database import Database
+from functions.ledger import Ledger, Work
 from functions.sessions import NewSession, Session, SessionStore
+from infra.settings import LimitSettings
 from tests.database_fixtures import Stack
 
 ALL_SCOPES = frozenset({"read", "generate", "admin"})
+
+
+# Wide enough that a test meets the one limit that it is about.
+WIDE = LimitSettings(
+    reads_per_minute=1000,
+    generations_per_minute=1000,
+    expensive_per_hour=1000,
+    concurrent_generations=1000,
+    daily_budget_usd=1000.0,
+    monthly_budget_usd=1000.0,
+)
+
+
+def work(usd: float = 0.01, **more: Any) -> Work:
+    return Work("generate", "local", "a-model", "cpu", usd, **more)
 
 
 @dataclass(frozen=True)
@@ -69,3 +87,8 @@ async def session(sessions: SessionStore, alice: Caller) -> Session:
         "holes": [{"id": "h1", "kind": "intent", "question": "and punctuation?"}],
     }
     return await sessions.create(alice, NewSession(prompt="reverse words", current_ir=ir))
+
+
+@pytest.fixture
+def ledger(data: Database, people: People) -> Ledger:
+    return Ledger(data, people.acting, WIDE)

@@ -247,10 +247,10 @@ async def test_any_text_comes_back_as_it_was(sessions: SessionStore, alice: Call
     assert (read.prompt, read.current_ir) == (prompt, {"intent": {"summary": prompt}})
 
 
-@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
-async def test_what_the_database_cannot_hold_is_refused(sessions: SessionStore, alice: Caller, text: str):
+@pytest.mark.parametrize("value", ["a\0b", "\ud800", float("nan"), float("inf")])
+async def test_what_the_database_cannot_hold_is_refused(sessions: SessionStore, alice: Caller, value: object):
     with pytest.raises(Refused):
-        await sessions.create(alice, NewSession(prompt="x", metadata={"note": text}))
+        await sessions.create(alice, NewSession(prompt="x", metadata={"note": value}))
 
 
 async def test_time_is_kept_to_the_microsecond(sessions: SessionStore, alice: Caller):

@@ -1,0 +1,210 @@
+"""Limits, budgets and the ledger: asked before work that costs money, told after it.
+
+The estimate is reserved before and settled after, in the database, so that a budget holds across containers and under
+concurrency. A reservation whose server died is released by the user's next admission, or by a scheduled job.
+"""
+
+import uuid
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from functions.callers import ActingToken, Caller
+from functions.database import Database
+from functions.generation import FinishReason
+from functions.identities import identity
+from infra.settings import LimitSettings
+
+MINUTE_S = 60
+HOUR_S = 3600
+
+Period = Literal["day", "month"]
+
+
+# Longer than any generation may take (settings: generation.timeout_s), with its checks and repairs.
+PATIENCE_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be done. `id` names the reservation, also when no answer to its admission came.
+
+    `expensive` work is limited by the hour as well. After `expires_in_s` the server that does it is taken for dead.
+    """
+
+    endpoint: str
+    environment: str
+    model: str
+    gpu: str
+    estimated_usd: float
+    expensive: bool = False
+    expires_in_s: float = PATIENCE_S
+    session_id: str | None = None
+    trace_id: str | None = None
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it. `cost_usd` is this server's own figure; seconds are wall time but for `gpu_seconds`."""
+
+    cost_usd: float
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    gpu_seconds: float = 0.0
+    latency_s: float | None = None
+    time_to_first_token_s: float | None = None
+    finish_reason: FinishReason | None = None
+    cache_hit: bool = False
+    error: str | None = None
+    session_id: str | None = None
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class RateState(_Answer):
+    """A bucket after its token was taken: `remaining` are left, and it is full again in `reset_s`."""
+
+    policy: str
+    quota: int
+    window_s: int
+    remaining: int
+    reset_s: float
+
+
+class CrossedLimit(_Answer):
+    """A soft limit that the work goes beyond: it is done, and somebody should know."""
+
+    period: Period
+    of_key: bool
+    limit_usd: float
+
+
+class Reservation(_Answer):
+    """Admitted work."""
+
+    id: str
+    limits: tuple[RateState, ...]
+    soft_limits_crossed: tuple[CrossedLimit, ...] = ()
+
+
+class DayUsage(_Answer):
+    """One day's sums (UTC), over work that was admitted on it."""
+
+    day: date
+    generations: int
+    running: int
+    failed: int
+    cache_hits: int
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    gpu_seconds: float
+    cost_usd: float
+
+
+class BudgetState(_Answer):
+    """A budget in its current period; with a `key_id` it is that key's. A limit of None is the default's, or none."""
+
+    key_id: str | None
+    period: Period
+    soft_limit_usd: float | None
+    hard_limit_usd: float | None
+    spent_usd: float
+    reserved_usd: float
+
+
+class UsageReport(_Answer):
+    """Days without any work are left out."""
+
+    days: tuple[DayUsage, ...]
+    budgets: tuple[BudgetState, ...]
+
+
+class Ledger:
+    """Everybody's limits and money. All raise `DatabaseUnavailable`: without a ledger nothing that costs is begun.
+
+    `limits` hold for users whom the operator gave no others.
+    """
+
+    def __init__(self, database: Database, acting: ActingToken, limits: LimitSettings) -> None:
+        self._database = database
+        self._acting = acting
+        self._limits = limits
+
+    async def admit(self, caller: Caller, work: Work) -> Reservation:
+        """Reserve the estimate of `work`.
+
+        Raises `RateLimited`, `TooManyAtOnce`, `BudgetExceeded`, `NotFound` (the session): nothing is reserved then.
+        After `DatabaseUnavailable`, or a cancellation, that is not known: `release` what may have been.
+        """
+        description = asdict(work) | {"key_id": caller.key_id}
+        policies = [_bucket("generations", self._limits.generations_per_minute, MINUTE_S)]
+        if description.pop("expensive"):
+            policies.append(_bucket("expensive", self._limits.expensive_per_hour, HOUR_S))
+        limits = {
+            "daily_budget_usd": self._limits.daily_budget_usd,
+            "monthly_budget_usd": self._limits.monthly_budget_usd,
+            "concurrent": self._limits.concurrent_generations,
+            "policies": policies,
+        }
+        arguments = {"p_id": description.pop("id"), "p_work": description, "p_limits": limits}
+        answer = await self._database.call("admit", arguments, token=self._acting(caller))
+        return Reservation.model_validate({**answer, "id": work.id})
+
+    async def settle(self, caller: Caller, reservation_id: str, outcome: Outcome) -> None:
+        """Book what the work has cost. May be repeated; the first outcome stands. Raises `NotFound`."""
+        await self._settle(caller, reservation_id, asdict(outcome))
+
+    async def release(self, caller: Caller, reservation_id: str) -> None:
+        """Give a reservation back whole: nothing was used. Raises `NotFound`."""
+        await self._settle(caller, reservation_id, {"released": True})
+
+    async def take_read(self, caller: Caller, *, address: str | None = None) -> tuple[RateState, ...]:
+        """Count a request that costs nothing, for the caller, and for an address where one is given.
+
+        Raises `RateLimited`.
+        """
+        policies = [_bucket("reads", self._limits.reads_per_minute, MINUTE_S)]
+        arguments = {"p_policies": policies, "p_address": address}
+        answer = await self._database.call("limit_rate", arguments, token=self._acting(caller))
+        return tuple(RateState.model_validate(state) for state in answer["limits"])
+
+    async def usage(self, caller: Caller, *, days: int = 30) -> UsageReport:
+        """The caller's own figures of the last `days` days, today's included."""
+        row = await self._database.call("get_usage", {"p_days": days}, token=caller.token, idempotent=True)
+        return UsageReport.model_validate(row)
+
+    async def set_budget(
+        self,
+        caller: Caller,
+        *,
+        period: Period,
+        hard_limit_usd: float | None,
+        soft_limit_usd: float | None = None,
+        key_id: str | None = None,
+        user_id: str | None = None,
+    ) -> None:
+        """Limit one of the caller's keys; or, for operators, a user. Raises `NotFound`, `Forbidden`, `Refused`."""
+        arguments = {
+            "p_user_id": identity(user_id, "user") if user_id else caller.user_id,
+            "p_period": period,
+            "p_hard_limit_usd": hard_limit_usd,
+            "p_soft_limit_usd": soft_limit_usd,
+            "p_key_id": identity(key_id, "API key") if key_id else None,
+        }
+        await self._database.call("set_budget", arguments, token=caller.token)
+
+    async def _settle(self, caller: Caller, reservation_id: str, outcome: dict[str, Any]) -> None:
+        arguments = {"p_id": identity(reservation_id, "reservation"), "p_outcome": outcome}
+        await self._database.call("settle", arguments, token=self._acting(caller), idempotent=True)
+
+
+def _bucket(policy: str, quota: int, window_s: int) -> dict[str, str | int]:
+    """`quota` requests in `window_s` seconds, refilled evenly; an operator may give a user another quota by name."""
+    return {"policy": policy, "quota": quota, "window_s": window_s}
