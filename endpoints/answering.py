@@ -21,8 +21,8 @@ async def answer(
 ) -> Response:
     """Do the work and answer; `headers_of` takes the data of the first event (stream) or of the last (JSON).
 
-    `do` emits at least one event. Whatever fails before the first event is raised, so that it is answered with a status of its own. A client that
-    goes away stops the work at once; `ClientGone` is raised where nothing has been sent.
+    `do` emits at least one event. What fails before the first is raised, so that it is answered with a status of its
+    own. A client that goes away stops the work at once; `ClientGone` is raised where nothing has been sent.
     """
     work = Work(do, request)
     try:

@@ -5,16 +5,14 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime
 
 from starlette.datastructures import Headers
 
 from endpoints.tokens import Claims, TokenSigner, TokenVerifier
+from functions.api_keys import PREFIX, ApiKeyHolder
 from functions.callers import Caller
 from functions.failures import Unauthenticated
 
-API_KEY_PREFIX = "lsk_"
 ALL_SCOPES = frozenset({"read", "generate", "admin"})
 TOKEN_LIFETIME_S = 300
 """An API key's token lives this long; none outlives its user's request by more."""
@@ -22,18 +20,7 @@ TOKEN_LIFETIME_S = 300
 _LONGEST_KEY = 256
 
 
-@dataclass(frozen=True)
-class KeyHolder:
-    """What the database knows of an API key that is in force."""
-
-    key_id: str
-    user_id: str
-    scopes: frozenset[str]
-    expires_at: datetime | None = None
-    email: str | None = None
-
-
-Lookup = Callable[[str], Awaitable[KeyHolder | None]]
+Lookup = Callable[[str], Awaitable[ApiKeyHolder | None]]
 
 
 class ApiKeyCallers:
@@ -89,7 +76,7 @@ class ApiKeyCallers:
             user_id=holder.user_id,
             token=self._signer.sign(holder.user_id, lifetime_s=TOKEN_LIFETIME_S, claims={"key_id": holder.key_id}),
             key_id=holder.key_id,
-            scopes=holder.scopes,
+            scopes=frozenset(holder.scopes),
             operator=False,
             email=holder.email,
         )
@@ -105,7 +92,7 @@ class Authenticator:
     async def caller(self, headers: Headers) -> Caller:
         """Raises `Unauthenticated` with what to do; `Unavailable` when it cannot be known who is asking."""
         credential = _credential(headers)
-        if credential.startswith(API_KEY_PREFIX):
+        if credential.startswith(PREFIX):
             return await self._api_keys.caller(credential)
         claims = await self._verifier.verify(credential)
         return Caller(
@@ -124,8 +111,8 @@ def _credential(headers: Headers) -> str:
         raise Unauthenticated("there is more than one Authorization header")
     if not authorization:
         key = headers.get("x-api-key", "")
-        if key and not key.startswith(API_KEY_PREFIX):
-            raise Unauthenticated(f"X-API-Key takes an API key, which begins with {API_KEY_PREFIX}")
+        if key and not key.startswith(PREFIX):
+            raise Unauthenticated(f"X-API-Key takes an API key, which begins with {PREFIX}")
         if not key:
             raise Unauthenticated("send `Authorization: Bearer <token or API key>`, or `X-API-Key: <API key>`")
         return key

@@ -46,8 +46,8 @@ class FieldErrorDocument(BaseModel):
     """One fault in the request."""
 
     detail: str
-    pointer: str | None = Field(None, description="JSON pointer (RFC 6901) into the body.")
-    parameter: str | None = Field(None, description="Where else it is, such as `query limit`.")
+    pointer: str | None = Field(default=None, description="JSON pointer (RFC 6901) into the body.")
+    parameter: str | None = Field(default=None, description="Where else it is, such as `query limit`.")
 
 
 class ProblemDocument(BaseModel):

@@ -5,7 +5,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -24,12 +24,14 @@ from functions.failures import (
     EngineUnavailable,
     Failure,
     Forbidden,
+    GenerationCut,
     GenerationTimeout,
     NotFound,
     PromptTooLong,
     RateLimited,
     Refused,
     StaleVersion,
+    TooManyAtOnce,
     Unauthenticated,
     Unavailable,
 )
@@ -54,6 +56,7 @@ KINDS: Mapping[type[Failure], Kind] = {
     EngineUnavailable: Kind("engine-unavailable", 503, "The engine cannot answer now"),
     DatabaseUnavailable: Kind("database-unavailable", 503, "The database cannot be reached"),
     Unavailable: Kind("unavailable", 503, "Something this needs is down or starting"),
+    GenerationCut: Kind("generation-cut", 422, "The model ran out of tokens before it was done"),
     GenerationTimeout: Kind("generation-timeout", 504, "The generation took too long"),
     NotFound: Kind("not-found", 404, "There is no such resource"),
     StaleVersion: Kind("stale-version", 412, "The resource has changed since it was read"),
@@ -61,6 +64,7 @@ KINDS: Mapping[type[Failure], Kind] = {
     Unauthenticated: Kind("unauthenticated", 401, "Valid credentials are needed"),
     Forbidden: Kind("forbidden", 403, "These credentials do not allow this"),
     RateLimited: Kind("rate-limited", 429, "Too many requests"),
+    TooManyAtOnce: Kind("too-many-at-once", 429, "Too many generations at once"),
     BudgetExceeded: Kind("budget-exceeded", 402, "The budget is used up"),
 }
 INVALID = Kind("invalid-request", 422, "The request does not have the expected shape")
@@ -126,31 +130,52 @@ class Problem:
 UNEXPECTED = Problem(500, "something went wrong on our side; the request id finds it in the logs")
 
 
+class FailureAbout(Failure):
+    """A failure, and what it is about: `members` are added to its problem document."""
+
+    def __init__(self, failure: Failure, members: Mapping[str, Any]) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+        self.members = members
+
+
 def problem_for(failure: Failure) -> Problem:
     """The problem that a failure is, with what a client needs to act on it."""
+    if isinstance(failure, FailureAbout):
+        problem = problem_for(failure.failure)
+        return replace(problem, members={**problem.members, **failure.members})
     kind = next(KINDS[cls] for cls in type(failure).__mro__ if cls in KINDS)
-    errors: Sequence[FieldError] = ()
-    members: Mapping[str, Any] = {}
-    headers: Mapping[str, str] = {}
+    errors = [FieldError(failure.reason, pointer=failure.pointer)] if isinstance(failure, Refused) else []
+    return Problem(kind.status, str(failure), kind, errors, _members(failure), _headers(failure))
+
+
+def _members(failure: Failure) -> Mapping[str, Any]:
     match failure:
-        case Refused(pointer=pointer, reason=reason):
-            errors = [FieldError(reason, pointer=pointer)]
         case PromptTooLong(tokens=tokens, limit=limit):
-            members = {"tokens": tokens, "limit": limit}
-        case Unavailable(retry_after_s=seconds):
-            headers = retry_after(seconds)
+            return {"tokens": tokens, "limit": limit}
         case StaleVersion(current=current):
-            members = {"current_version": current}
+            return {"current_version": current}
         case Conflict(details=details):
-            # OpenAI's clients repeat every 409 unless told not to; a conflict does not pass by itself.
-            members, headers = details, {"x-should-retry": "false"}
-        case Unauthenticated():
-            headers = {"www-authenticate": 'Bearer realm="lift-sys"'}
-        case RateLimited():
-            headers = rate_limit_headers(failure)
+            return details
         case BudgetExceeded(period=period, limit_usd=limit_usd, spent_usd=spent_usd):
-            members = {"period": period, "limit_usd": limit_usd, "spent_usd": spent_usd}
-    return Problem(kind.status, str(failure), kind, errors, members, headers)
+            return {"period": period, "limit_usd": limit_usd, "spent_usd": spent_usd}
+        case _:
+            return {}
+
+
+def _headers(failure: Failure) -> Mapping[str, str]:
+    match failure:
+        case Unavailable(retry_after_s=seconds) | TooManyAtOnce(retry_after_s=seconds):
+            return retry_after(seconds)
+        case RateLimited():
+            return rate_limit_headers(failure)
+        case Unauthenticated():
+            return {"www-authenticate": 'Bearer realm="lift-sys"'}
+        case Conflict():
+            # OpenAI's clients repeat every 409 unless told not to; a conflict does not pass by itself.
+            return {"x-should-retry": "false"}
+        case _:
+            return {}
 
 
 def problem_response(

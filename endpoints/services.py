@@ -5,9 +5,16 @@ from typing import cast
 
 from starlette.requests import Request
 
+from endpoints.afterwards import Afterwards
 from endpoints.auth import Authenticator
 from endpoints.database_check import DatabaseCheck
+from functions.api_keys import ApiKeys
+from functions.forward import Forward
 from functions.generation import EngineClient
+from functions.ledger import Ledger
+from functions.profiles import Profiles
+from functions.session_pipeline import SessionPipeline
+from functions.sessions import SessionStore
 from functions.validation import ConstraintValidator
 from infra.settings import Settings
 
@@ -19,8 +26,15 @@ class Services:
     settings: Settings
     engine: EngineClient
     validator: ConstraintValidator
+    forward: Forward
+    pipeline: SessionPipeline
+    sessions: SessionStore
+    profiles: Profiles
+    ledger: Ledger
+    api_keys: ApiKeys
     authenticator: Authenticator
     database_check: DatabaseCheck
+    afterwards: Afterwards
 
 
 async def services_of(request: Request) -> Services:

@@ -7,9 +7,10 @@ import jwt
 import pytest
 from starlette.datastructures import Headers
 
-from endpoints.auth import ALL_SCOPES, ApiKeyCallers, Authenticator, KeyHolder
+from endpoints.auth import ALL_SCOPES, ApiKeyCallers, Authenticator
 from endpoints.jwks import KeySet
 from endpoints.tokens import TokenSigner, TokenVerifier
+from functions.api_keys import ApiKeyHolder, Scope
 from functions.failures import DatabaseUnavailable, Unauthenticated
 
 ISSUER = "http://project.test/auth/v1"
@@ -18,16 +19,20 @@ USER = str(uuid.uuid4())
 SIGNER = TokenSigner(issuer=ISSUER, secret=SECRET)
 
 
+def holder(key_id: str, *scopes: Scope) -> ApiKeyHolder:
+    return ApiKeyHolder(key_id=key_id, user_id=USER, scopes=frozenset(scopes), expires_at=None, email=None)
+
+
 class Keys:
     """A table of API keys in memory, with a clock and a count of look-ups."""
 
     def __init__(self) -> None:
-        self.holders = {"lsk_live": KeyHolder("key-1", USER, frozenset({"read"}))}
+        self.holders = {"lsk_live": holder("key-1", "read")}
         self.lookups = 0
         self.now = 0.0
         self.down = False
 
-    async def look_up(self, key: str) -> KeyHolder | None:
+    async def look_up(self, key: str) -> ApiKeyHolder | None:
         self.lookups += 1
         await asyncio.sleep(0)
         if self.down:
@@ -99,7 +104,7 @@ async def test_a_revoked_key_is_refused_within_a_minute_and_a_new_one_works_as_s
     await callers.caller("lsk_live")
     with pytest.raises(Unauthenticated):
         await callers.caller("lsk_new")
-    keys.holders = {"lsk_new": KeyHolder("key-2", USER, ALL_SCOPES)}
+    keys.holders = {"lsk_new": holder("key-2", "read", "generate", "admin")}
     keys.now = 60
     with pytest.raises(Unauthenticated, match="revoked"):
         await callers.caller("lsk_live")

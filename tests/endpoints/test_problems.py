@@ -14,12 +14,14 @@ from functions.failures import (
     EngineUnavailable,
     Failure,
     Forbidden,
+    GenerationCut,
     GenerationTimeout,
     NotFound,
     PromptTooLong,
     RateLimited,
     Refused,
     StaleVersion,
+    TooManyAtOnce,
     Unauthenticated,
 )
 from tests.endpoints.asgi import client_of, with_problems
@@ -52,6 +54,8 @@ OCCURRENCES: list[tuple[Failure, int, dict[str, object], dict[str, str]]] = [
         {},
         {"retry-after": "30", "ratelimit": '"burst";r=0;t=30', "ratelimit-policy": '"burst";q=100;w=60'},
     ),
+    (TooManyAtOnce("concurrent", 8, 0, 0, 2), 429, {}, {"retry-after": "2"}),
+    (GenerationCut("the code", 512), 422, {}, {}),
     (BudgetExceeded("day", 10, 9.5), 402, {"period": "day", "limit_usd": 10, "spent_usd": 9.5}, {}),
 ]
 

@@ -1,0 +1,53 @@
+"""The caller's own account: who they are, their API keys, what they have used."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from endpoints.guard import Administrator, App, GuardedRoute, Scope
+from endpoints.openapi import problem_responses
+from functions.api_keys import ApiKey, NewApiKey
+
+router = APIRouter(route_class=GuardedRoute, prefix="/api", tags=["account"])
+
+
+class CreateKey(BaseModel):
+    """What the key is called, and what it may be used for."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"name": "ci", "scopes": ["read", "generate"]}]}
+    )
+
+    name: str = Field(min_length=1, max_length=200)
+    scopes: list[Scope] = Field(default=["read", "generate"], min_length=1, max_length=3)
+    expires_at: AwareDatetime | None = Field(default=None, description="With its offset from UTC; null: never.")
+
+
+class KeyList(BaseModel):
+    """The caller's keys, without the keys themselves."""
+
+    items: list[ApiKey]
+    next_cursor: str | None = Field(default=None, description="Always null: a user's keys are one page.")
+
+
+@router.get("/keys", summary="Own API keys")
+async def list_keys(app: App, caller: Administrator) -> KeyList:
+    """Latest first, revoked ones included. The keys themselves are not kept, and cannot be shown."""
+    return KeyList(items=list(await app.api_keys.list(caller)))
+
+
+@router.post("/keys", status_code=201, responses=problem_responses(409))
+async def create_key(app: App, caller: Administrator, body: CreateKey, response: Response) -> NewApiKey:
+    """A new key. `key` is shown this once."""
+    created = await app.api_keys.create(caller, name=body.name, scopes=body.scopes, expires_at=body.expires_at)
+    response.headers["location"] = f"/api/keys/{created.id}"
+    return created
+
+
+@router.delete("/keys/{key_id}", status_code=204, responses=problem_responses(404))
+async def revoke_key(app: App, caller: Administrator, key_id: Annotated[str, Path(max_length=64)]) -> Response:
+    """Revoke a key: within a minute it works nowhere."""
+    await app.api_keys.revoke(caller, key_id)
+    return Response(status_code=204)

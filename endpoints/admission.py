@@ -1,0 +1,137 @@
+"""May this cost money? Asked before the work; what it did cost is told after it, however it ended."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.requests import Request
+
+from endpoints.services import Services
+from endpoints.trace_context import TraceContext
+from functions import costs
+from functions.callers import Caller
+from functions.failures import DatabaseUnavailable, Failure, PromptTooLong, Refused, Unavailable
+from functions.generation import Delta, Finished, FinishReason, GenerationEvent, Timing, Usage
+from functions.ledger import Outcome, Work
+from infra.settings import Settings
+
+NOTHING_USED = (Refused, PromptTooLong, Unavailable)
+"""Ends that cost the caller nothing: the work never began, or it is our engine that broke off."""
+
+EXPENSIVE_GENERATIONS = 4
+"""A request that may take more generations than these is one of the most expensive, and limited by the hour too."""
+MARGIN_S = 60
+"""What a request may take beside its generations: after that its server is taken for dead."""
+
+NOTHING = Usage(prompt_tokens=0, cached_tokens=0, completion_tokens=0)
+
+
+class Admission:
+    """Work that has been admitted, and what it has used so far."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._began = time.monotonic()
+        self._usage = NOTHING
+        self._engine_seconds = 0.0
+        self._tokens_under_way = 0
+        self._first_token_s: float | None = None
+        self._finish_reason: FinishReason = "abort"
+        self._session_id: str | None = None
+
+    @property
+    def cost_usd(self) -> float:
+        """What has been used, by the price book."""
+        return costs.cost_usd(self._settings, self._engine_seconds)
+
+    def about_session(self, session_id: str) -> None:
+        """The session that the work is for."""
+        self._session_id = session_id
+
+    def note(self, event: GenerationEvent) -> None:
+        """Count an engine's event. Of a generation that never finishes, what it was seen to write is counted."""
+        match event:
+            case Delta(tokens=tokens):
+                self._tokens_under_way += tokens
+                if self._first_token_s is None:
+                    self._first_token_s = time.monotonic() - self._began
+            case Finished(usage=usage, timing=timing, finish_reason=reason):
+                self._tokens_under_way = 0
+                self.used(usage, timing, reason)
+
+    def used(self, usage: Usage, timing: Timing, finish_reason: FinishReason = "stop") -> None:
+        """Add what one step has used."""
+        self._usage = Usage(
+            prompt_tokens=self._usage.prompt_tokens + usage.prompt_tokens,
+            cached_tokens=self._usage.cached_tokens + usage.cached_tokens,
+            completion_tokens=self._usage.completion_tokens + usage.completion_tokens,
+        )
+        self._engine_seconds += timing.total_s
+        if self._first_token_s is None:
+            self._first_token_s = timing.time_to_first_token_s
+        self._finish_reason = finish_reason
+
+    def outcome(self, error: BaseException | None) -> Outcome:
+        """What the ledger is told. Work that failed is charged for the time that it took: it held an engine."""
+        latency_s = time.monotonic() - self._began
+        engine_seconds = self._engine_seconds if error is None else max(self._engine_seconds, latency_s)
+        return Outcome(
+            prompt_tokens=self._usage.prompt_tokens,
+            cached_tokens=self._usage.cached_tokens,
+            completion_tokens=self._usage.completion_tokens + self._tokens_under_way,
+            gpu_seconds=engine_seconds,
+            cost_usd=costs.cost_usd(self._settings, engine_seconds),
+            latency_s=latency_s,
+            time_to_first_token_s=self._first_token_s,
+            finish_reason=self._finish_reason if error is None else "abort",
+            error=type(error).__name__ if isinstance(error, Failure) else None,
+            session_id=self._session_id,
+        )
+
+
+@asynccontextmanager
+async def admitted(
+    app: Services,
+    request: Request,
+    caller: Caller,
+    *,
+    endpoint: str,
+    max_tokens: int | None = None,
+    generations: int = 1,
+) -> AsyncIterator[Admission]:
+    """Let the work begin, with its estimate reserved, or raise why not; tell the ledger how it ended, in any case.
+
+    Raises `RateLimited`, `BudgetExceeded`, and `DatabaseUnavailable`: what cannot be accounted for is not done.
+    """
+    work = _work(app.settings, request, endpoint, max_tokens or app.settings.generation.max_tokens, generations)
+    try:
+        await app.ledger.admit(caller, work)
+    except (DatabaseUnavailable, asyncio.CancelledError):
+        # Whether it was reserved is not known: no answer came, or nobody waited for it.
+        app.afterwards.begin(app.ledger.release(caller, work.id))
+        raise
+    admission = Admission(app.settings)
+    try:
+        yield admission
+    except NOTHING_USED:
+        await app.afterwards.finish(app.ledger.release(caller, work.id))
+        raise
+    except BaseException as error:
+        await app.afterwards.finish(app.ledger.settle(caller, work.id, admission.outcome(error)))
+        raise
+    await app.afterwards.finish(app.ledger.settle(caller, work.id, admission.outcome(None)))
+
+
+def _work(settings: Settings, request: Request, endpoint: str, max_tokens: int, generations: int) -> Work:
+    trace: TraceContext | None = getattr(request.state, "trace", None)
+    return Work(
+        endpoint=endpoint,
+        environment=settings.environment,
+        model=settings.engine.model,
+        gpu=costs.gpu_of(settings),
+        estimated_usd=costs.estimate_usd(settings, max_tokens, generations),
+        expensive=generations > EXPENSIVE_GENERATIONS,
+        expires_in_s=settings.generation.timeout_s * generations + MARGIN_S,
+        trace_id=trace.trace_id if trace else None,
+    )

@@ -1,0 +1,110 @@
+"""The web tier put together, the same on a laptop and on Modal: only the engine and the cache differ, and are given."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from httpx_aiohttp import AiohttpTransport
+from pydantic import SecretStr
+
+from endpoints.acting import ActingTokens
+from endpoints.afterwards import Afterwards
+from endpoints.auth import ApiKeyCallers, Authenticator
+from endpoints.database_check import DatabaseCheck
+from endpoints.jwks import Fetch, KeySet
+from endpoints.services import Services
+from endpoints.tokens import TokenSigner, TokenVerifier, issuer_of
+from functions import api_keys
+from functions.database import Database
+from functions.forward import Forward
+from functions.generation import EngineClient
+from functions.ledger import Ledger
+from functions.profiles import Profiles
+from functions.sandbox import ProcessSandbox
+from functions.session_pipeline import SessionPipeline
+from functions.sessions import SessionStore
+from functions.validation import ConstraintValidator
+from infra.settings import Secrets, Settings
+
+KEY_SET_TIMEOUT_S = 3.0
+
+
+@asynccontextmanager
+async def compose(
+    settings: Settings, secrets: Secrets, engine: EngineClient, tokenizer_file: Path
+) -> AsyncIterator[Services]:
+    """The services while the block runs. Nothing here waits: not for the engine, the database or the model's files.
+
+    `engine` is started and stopped by whoever made it. `tokenizer_file` is the model's tokenizer.json. Raises
+    `ValueError` where there is no key to sign with.
+    """
+    async with (
+        ConstraintValidator(settings.validation, tokenizer_file) as validator,
+        assemble(settings, secrets, engine, validator) as services,
+    ):
+        yield services
+
+
+@asynccontextmanager
+async def assemble(
+    settings: Settings, secrets: Secrets, engine: EngineClient, validator: ConstraintValidator
+) -> AsyncIterator[Services]:
+    """As `compose`, with a validator that somebody else owns."""
+    url = str(secrets.supabase_url)
+    signer = _signer(secrets, issuer_of(url))
+    async with AsyncExitStack() as life:
+        database = Database(url, secrets.supabase_anon_key.get_secret_value())
+        life.push_async_callback(database.close)
+        http = httpx.AsyncClient(transport=AiohttpTransport(), timeout=KEY_SET_TIMEOUT_S, trust_env=False)
+        life.push_async_callback(http.aclose)
+        afterwards = Afterwards()
+        life.push_async_callback(afterwards.close)
+        sessions = SessionStore(database)
+        forward = Forward(engine, validator, ProcessSandbox(settings.sandbox), settings)
+        yield Services(
+            settings=settings,
+            engine=engine,
+            validator=validator,
+            forward=forward,
+            pipeline=SessionPipeline(sessions, forward),
+            sessions=sessions,
+            profiles=Profiles(database),
+            ledger=Ledger(database, ActingTokens(signer).token, settings.limits),
+            api_keys=api_keys.ApiKeys(database),
+            authenticator=_authenticator(secrets, database, KeySet(_key_fetcher(http, url)), signer),
+            database_check=DatabaseCheck(database.ping),
+            afterwards=afterwards,
+        )
+
+
+def _authenticator(secrets: Secrets, database: Database, keys: KeySet, signer: TokenSigner) -> Authenticator:
+    async def look_up(key: str) -> api_keys.ApiKeyHolder | None:
+        return await api_keys.lookup(database, key)
+
+    issuer = issuer_of(str(secrets.supabase_url))
+    verifier = TokenVerifier(issuer=issuer, keys=keys, secret=_revealed(secrets.supabase_jwt_secret))
+    return Authenticator(verifier, ApiKeyCallers(look_up, signer))
+
+
+def _key_fetcher(http: httpx.AsyncClient, supabase_url: str) -> Fetch:
+    address = f"{issuer_of(supabase_url)}/.well-known/jwks.json"
+
+    async def fetch() -> Mapping[str, Any]:
+        response = await http.get(address)
+        response.raise_for_status()
+        document: Mapping[str, Any] = response.json()
+        return document
+
+    return fetch
+
+
+def _signer(secrets: Secrets, issuer: str) -> TokenSigner:
+    return TokenSigner(
+        issuer=issuer, jwk=_revealed(secrets.jwt_signing_key), secret=_revealed(secrets.supabase_jwt_secret)
+    )
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret is not None else None

@@ -1,0 +1,59 @@
+"""From open questions to a closed specification: holes, their resolutions, finalize, abandon."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from endpoints.guard import App, Generator, GuardedRoute, Reader
+from endpoints.openapi import problem_responses
+from endpoints.preconditions import ExpectedVersion
+from endpoints.sessions import SessionId, session_response
+from functions.sessions import Session
+
+router = APIRouter(route_class=GuardedRoute, prefix="/api/sessions/{session_id}", tags=["sessions"])
+
+HoleId = Annotated[str, Path(min_length=1, max_length=200)]
+
+
+class Holes(BaseModel):
+    """The open questions of the current specification, with the suggestions there are."""
+
+    items: list[dict[str, Any]]
+    next_cursor: str | None = Field(default=None, description="Always null: a specification's holes are one page.")
+
+
+class Resolution(BaseModel):
+    """The answer to a hole's question: of the hole's expected type, or in words."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"answer": "raise ValueError"}]})
+    answer: Any
+
+
+@router.get("/holes", responses=problem_responses(404))
+async def list_holes(app: App, caller: Reader, session_id: SessionId) -> Holes:
+    """What is still to be decided."""
+    session = await app.sessions.get(caller, session_id)
+    return Holes(items=session.holes)
+
+
+@router.post("/holes/{hole_id}/resolve", response_model=Session, responses=problem_responses(404, 409, 412, 428))
+async def resolve_hole(
+    app: App, caller: Generator, session_id: SessionId, hole_id: HoleId, version: ExpectedVersion, body: Resolution
+) -> Response:
+    """Store the answer and close the hole. A new version."""
+    session = await app.sessions.resolve_hole(caller, session_id, hole_id, expected_version=version, answer=body.answer)
+    return session_response(session)
+
+
+@router.post("/finalize", response_model=Session, responses=problem_responses(404, 409, 412, 428))
+async def finalize(app: App, caller: Generator, session_id: SessionId, version: ExpectedVersion) -> Response:
+    """Close the specification. 409 with the ids in `holes` while some are open."""
+    return session_response(await app.sessions.finalize(caller, session_id, expected_version=version))
+
+
+@router.post("/abandon", response_model=Session, responses=problem_responses(404, 409, 412, 428))
+async def abandon(app: App, caller: Generator, session_id: SessionId, version: ExpectedVersion) -> Response:
+    """Give the session up. It stays readable."""
+    return session_response(await app.sessions.abandon(caller, session_id, expected_version=version))

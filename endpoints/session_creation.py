@@ -1,0 +1,98 @@
+"""POST /api/sessions: words in; a session with a specification and, as far as it goes, code out."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.admission import admitted
+from endpoints.answering import answer
+from endpoints.guard import App, Generator, GuardedRoute
+from endpoints.openapi import event_stream, problem_responses
+from endpoints.preconditions import etag
+from endpoints.problems import FailureAbout
+from endpoints.server_sent_events import Event
+from endpoints.specification import Words, telling
+from endpoints.work import Emit
+from functions.failures import Failure
+from functions.ir import IntermediateRepresentation
+from functions.session_pipeline import Order
+from functions.sessions import Session
+
+router = APIRouter(route_class=GuardedRoute, prefix="/api/sessions", tags=["sessions"])
+
+_STREAMED = 'event: session\ndata: {"session":{...}}\n\nevent: done\ndata: {...}\n\n'
+STEPS = 2
+"""Generations that an order takes at least: the specification and the code."""
+
+
+class CreateSession(BaseModel):
+    """What the function should do, in words; or a specification that is there already."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"prompt": "add two integers"}, {"prompt": "sort words", "until": "ir"}]},
+    )
+
+    prompt: Words | None = Field(default=None, description="The function in plain words. Give this or `ir`.")
+    ir: IntermediateRepresentation | None = Field(default=None, description="A specification to write code for.")
+    language: Literal["python"] = "python"
+    constraints: dict[str, Any] | None = Field(default=None, description="A constraint set for the code.")
+    until: Literal["ir", "code"] = Field(default="code", description="How far to go. Open holes stop before code.")
+    assume: bool = Field(default=False, description="Take the first suggestion for each open hole, and go on.")
+    metadata: dict[str, Any] = Field(default={}, description="Kept with the session as it is.")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.prompt is None) == (self.ir is None):
+            raise ValueError("give exactly one of prompt and ir")
+        return self
+
+    def order(self) -> Order:
+        """The body as the pipeline takes it. A specification without words is found by its summary."""
+        return Order(
+            prompt=self.prompt or (self.ir.intent.summary if self.ir else ""),
+            ir=self.ir,
+            language=self.language,
+            constraints=self.constraints,
+            until=self.until,
+            assume=self.assume,
+            metadata=self.metadata,
+        )
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=Session,
+    summary="Words to a session with specification and code",
+    responses={201: {"content": event_stream(_STREAMED)}, **problem_responses(400, 402, 409, 413, 415, 429, 504)},
+)
+async def create_session(request: Request, body: CreateSession, app: App, caller: Generator) -> Response:
+    """What was asked is stored before a model works on it: a failure after that leaves a session to go on from.
+
+    Then `generation_status` is "error" and the problem document has `session_id`. With `Accept: text/event-stream`:
+    `session` at once, `ir` and `code` when they are stored, progress in between, then `done` or `error`.
+    """
+    order = body.order()
+
+    async def do(emit: Emit[Event]) -> None:
+        async with admitted(app, request, caller, endpoint="sessions", generations=STEPS) as admission:
+            session = await app.pipeline.accept(caller, order)
+            admission.about_session(session.id)
+            await emit(Event("session", {"session": session.model_dump(mode="json")}))
+            try:
+                session = await app.pipeline.work(caller, session, order, progress=telling(emit), spent=admission.used)
+            except Failure as failure:
+                raise FailureAbout(failure, {"session_id": session.id}) from failure
+        await emit(Event("done", session.model_dump(mode="json")))
+
+    return await answer(request, do, status_code=201, headers_of=_headers)
+
+
+def _headers(data: Mapping[str, Any]) -> Mapping[str, str]:
+    session = data.get("session", data)
+    return {"location": f"/api/sessions/{session['id']}", "etag": etag(session["version"])}

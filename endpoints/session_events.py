@@ -1,0 +1,66 @@
+"""GET /api/sessions/{id}/events: what happens to one session, as it happens."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Header
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.guard import App, GuardedRoute, Reader
+from endpoints.openapi import event_stream, problem_responses
+from endpoints.server_sent_events import Event, EventStream
+from endpoints.services import Services
+from endpoints.sessions import SessionId
+from endpoints.work import Emit, Work
+from functions.callers import Caller
+
+router = APIRouter(route_class=GuardedRoute, prefix="/api/sessions/{session_id}", tags=["sessions"])
+
+POLL_S = 1.0
+"""How often the database is asked. Each question is one indexed look-up, judged by row-level security anew."""
+
+_EXAMPLE = 'event: open\ndata: {"version":1}\n\nid: 42\nevent: session.changed\ndata: {"version":2}\n\n'
+
+
+@router.get(
+    "/events",
+    responses={
+        200: {"content": event_stream(_EXAMPLE), "description": "A stream without end"},
+        **problem_responses(404),
+    },
+)
+async def watch_session(
+    request: Request,
+    app: App,
+    caller: Reader,
+    session_id: SessionId,
+    last_event_id: Annotated[str | None, Header(pattern="^[0-9]{1,18}$")] = None,
+) -> Response:
+    """Server-sent events: `open` with the current version, then one per change; `Last-Event-ID` resumes after it.
+
+    Credentials are judged again at every step: who may no longer read the session gets an `error` and the end.
+    """
+
+    async def do(emit: Emit[Event]) -> None:
+        current = await app.sessions.get(caller, session_id)
+        await emit(Event("open", {"version": current.version}))
+        after = int(last_event_id) if last_event_id else await _newest(app, caller, session_id)
+        while True:
+            watching = await app.authenticator.caller(request.headers)
+            for event in await app.sessions.events(watching, session_id, after=after):
+                await emit(Event(event.type, event.data, id=str(event.id)))
+                after = event.id
+            await asyncio.sleep(POLL_S)
+
+    work = Work(do, request)
+    await work.begin()
+    return EventStream(work)
+
+
+async def _newest(app: Services, caller: Caller, session_id: str) -> int:
+    """The number of the last event there is: who does not resume is told of what comes, not of what was."""
+    newest = 0
+    while events := await app.sessions.events(caller, session_id, after=newest, limit=1000):
+        newest = events[-1].id
+    return newest

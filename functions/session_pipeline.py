@@ -1,0 +1,125 @@
+"""A session's way from words to code: what was accepted is stored first, and every step is stored when it is done.
+
+Whatever happens on the way - the engine dies, the client leaves, the model finds no answer - the session is there with
+what was reached and with `generation_status` "error": nothing that was acknowledged is lost, nothing looks unfinished
+for ever.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from functions.callers import Caller
+from functions.failures import Failure
+from functions.forward import Forward, Progress
+from functions.generation import Timing, Usage
+from functions.ir import IntermediateRepresentation, assume_first_suggestions
+from functions.sessions import NewSession, Session, SessionChanges, SessionStore
+
+Until = Literal["ir", "code"]
+Spent = Callable[[Usage, Timing], None]
+"""Told what each step has used, also of an order that fails at a later one."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user asked for: words, or a specification that is there already; and how far to go.
+
+    Open holes that matter stop the work before code, unless `assume` takes their first suggestions.
+    """
+
+    prompt: str
+    ir: IntermediateRepresentation | None = None
+    language: str = "python"
+    constraints: dict[str, Any] | None = None
+    until: Until = "code"
+    assume: bool = False
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class _Run:
+    """One session on its way. `session` is what is stored; each step replaces it by the next version."""
+
+    caller: Caller
+    session: Session
+    sessions: SessionStore
+    progress: Progress
+
+    async def store(self, step: str, changes: SessionChanges) -> None:
+        """Store a step that is done, then tell of it: a client never hears of what could still be lost."""
+        self.session = await self.sessions.save(
+            self.caller, self.session.id, expected_version=self.session.version, changes=changes, description=step
+        )
+        await self.progress(step, {"session": self.session.model_dump(mode="json")})
+
+
+class SessionPipeline:
+    """Takes orders for sessions, and carries them out."""
+
+    def __init__(self, sessions: SessionStore, forward: Forward) -> None:
+        self._sessions = sessions
+        self._forward = forward
+
+    async def accept(self, caller: Caller, order: Order) -> Session:
+        """Store the order, before any model works on it."""
+        ir = order.ir.model_dump(mode="json") if order.ir else None
+        metadata = {**order.metadata, "language": order.language, "until": order.until}
+        new = NewSession(prompt=order.prompt, current_ir=ir, metadata=metadata, description="asked for")
+        return await self._sessions.create(caller, new)
+
+    async def work(
+        self, caller: Caller, session: Session, order: Order, *, progress: Progress, spent: Spent
+    ) -> Session:
+        """Take an accepted session as far as the order says; tells of the steps `ir` and `code`, and what is between.
+
+        Whatever fails is stored with the session, then raised.
+        """
+        run = _Run(caller, session, self._sessions, progress)
+        try:
+            ir = await self._specify(run, order, spent)
+            if _goes_on(order, ir):
+                await self._implement(run, order, ir, spent)
+        except (Exception, asyncio.CancelledError) as error:
+            # Shielded: when the client is gone this task is being cancelled, and the session must not stay "pending".
+            await asyncio.shield(asyncio.ensure_future(self._store_failure(run, error)))
+            raise
+        return run.session
+
+    async def _specify(self, run: _Run, order: Order, spent: Spent) -> IntermediateRepresentation:
+        if order.ir is not None:
+            ir = order.ir
+        else:
+            specified = await self._forward.specify(order.prompt, language=order.language, progress=run.progress)
+            spent(specified.usage, specified.timing)
+            ir = specified.ir
+        if order.assume:
+            ir = assume_first_suggestions(ir)
+        changes: dict[str, Any] = {"current_ir": ir.model_dump(mode="json")}
+        if not _goes_on(order, ir):
+            changes["generation_status"] = "complete"
+        await run.store("ir", SessionChanges(**changes))
+        return ir
+
+    async def _implement(self, run: _Run, order: Order, ir: IntermediateRepresentation, spent: Spent) -> None:
+        implemented = await self._forward.implement(ir, constraints=order.constraints, progress=run.progress)
+        spent(implemented.usage, implemented.timing)
+        changes = SessionChanges(
+            generated_code=implemented.code, evidence=implemented.evidence, generation_status="complete"
+        )
+        await run.store("code", changes)
+
+    async def _store_failure(self, run: _Run, error: BaseException) -> None:
+        reason = str(error) if isinstance(error, Failure) else "the work was interrupted"
+        evidence = {**run.session.evidence, "failure": {"kind": type(error).__name__, "reason": reason}}
+        changes = SessionChanges(generation_status="error", evidence=evidence)
+        with contextlib.suppress(Failure):  # the database is what failed, or somebody else has changed the session
+            await self._sessions.save(
+                run.caller, run.session.id, expected_version=run.session.version, changes=changes, description="failed"
+            )
+
+
+def _goes_on(order: Order, ir: IntermediateRepresentation) -> bool:
+    return order.until == "code" and not ir.open_holes
