@@ -1,14 +1,16 @@
 """The caller's own account: who they are, their API keys, what they have used."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from endpoints.guard import Administrator, App, GuardedRoute, Scope
+from endpoints.guard import Administrator, App, Editor, GuardedRoute, Reader, Scope
 from endpoints.openapi import problem_responses
 from functions.api_keys import ApiKey, NewApiKey
+from functions.ledger import UsageReport
+from functions.profiles import Profile
 
 router = APIRouter(route_class=GuardedRoute, prefix="/api", tags=["account"])
 
@@ -30,6 +32,32 @@ class KeyList(BaseModel):
 
     items: list[ApiKey]
     next_cursor: str | None = Field(default=None, description="Always null: a user's keys are one page.")
+
+
+class ProfileChange(BaseModel):
+    """The new preferences: they replace the old ones."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"preferences": {"theme": "dark"}}]})
+
+    preferences: dict[str, Any]
+
+
+@router.get("/me", summary="Who the caller is")
+async def read_profile(app: App, caller: Reader) -> Profile:
+    """The profile, as the authentication service knows it, with the caller's own preferences."""
+    return await app.profiles.me(caller)
+
+
+@router.patch("/me", summary="Change the preferences")
+async def change_profile(app: App, caller: Editor, body: ProfileChange) -> Profile:
+    """Replace the preferences. The rest of a profile is the authentication service's."""
+    return await app.profiles.update(caller, preferences=body.preferences)
+
+
+@router.get("/usage", summary="What the caller has used")
+async def read_usage(app: App, caller: Reader, days: Annotated[int, Query(ge=1, le=366)] = 30) -> UsageReport:
+    """Tokens, engine seconds and cost by day (UTC), and the budgets with what is spent and reserved."""
+    return await app.ledger.usage(caller, days=days)
 
 
 @router.get("/keys", summary="Own API keys")

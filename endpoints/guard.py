@@ -54,21 +54,30 @@ class GuardedRoute(APIRoute):
 
 
 class RequiredScope:
-    """The dependency that hands a route its caller, once the caller's credentials are for such things."""
+    """The dependency that hands a route its caller, once the caller's credentials are for such things.
 
-    def __init__(self, scope: Scope) -> None:
+    A `counted` request is taken from the caller's rate of requests that cost nothing; those that cost money are
+    counted when they are admitted.
+    """
+
+    def __init__(self, scope: Scope, *, counted: bool = True) -> None:
         self.scope = scope
+        self.counted = counted
 
     async def __call__(self, request: Request) -> Caller:
         caller = cast("Caller", request.state.caller)
         if self.scope not in caller.scopes:
             has = ", ".join(sorted(caller.scopes)) or "none"
             raise Forbidden(f"this needs an API key with the scope {self.scope!r}; this one has: {has}")
+        if self.counted:
+            services = await services_of(request)
+            await services.ledger.take_read(caller)
         return caller
 
 
 Reader = Annotated[Caller, Depends(RequiredScope("read"))]
-Generator = Annotated[Caller, Depends(RequiredScope("generate"))]
+Editor = Annotated[Caller, Depends(RequiredScope("generate"))]
+Generator = Annotated[Caller, Depends(RequiredScope("generate", counted=False))]
 Administrator = Annotated[Caller, Depends(RequiredScope("admin"))]
 App = Annotated[Services, Depends(services_of)]
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from endpoints.guard import App, Generator, GuardedRoute, Reader
+from endpoints.guard import App, Editor, GuardedRoute, Reader
 from endpoints.openapi import problem_responses
 from endpoints.preconditions import ExpectedVersion
 from endpoints.sessions import SessionId, session_response
@@ -40,7 +40,7 @@ async def list_holes(app: App, caller: Reader, session_id: SessionId) -> Holes:
 
 @router.post("/holes/{hole_id}/resolve", response_model=Session, responses=problem_responses(404, 409, 412, 428))
 async def resolve_hole(
-    app: App, caller: Generator, session_id: SessionId, hole_id: HoleId, version: ExpectedVersion, body: Resolution
+    app: App, caller: Editor, session_id: SessionId, hole_id: HoleId, version: ExpectedVersion, body: Resolution
 ) -> Response:
     """Store the answer and close the hole. A new version."""
     session = await app.sessions.resolve_hole(caller, session_id, hole_id, expected_version=version, answer=body.answer)
@@ -48,12 +48,12 @@ async def resolve_hole(
 
 
 @router.post("/finalize", response_model=Session, responses=problem_responses(404, 409, 412, 428))
-async def finalize(app: App, caller: Generator, session_id: SessionId, version: ExpectedVersion) -> Response:
+async def finalize(app: App, caller: Editor, session_id: SessionId, version: ExpectedVersion) -> Response:
     """Close the specification. 409 with the ids in `holes` while some are open."""
     return session_response(await app.sessions.finalize(caller, session_id, expected_version=version))
 
 
 @router.post("/abandon", response_model=Session, responses=problem_responses(404, 409, 412, 428))
-async def abandon(app: App, caller: Generator, session_id: SessionId, version: ExpectedVersion) -> Response:
+async def abandon(app: App, caller: Editor, session_id: SessionId, version: ExpectedVersion) -> Response:
     """Give the session up. It stays readable."""
     return session_response(await app.sessions.abandon(caller, session_id, expected_version=version))

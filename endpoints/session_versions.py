@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from endpoints.guard import App, Generator, GuardedRoute, Reader
+from endpoints.guard import App, Editor, GuardedRoute, Reader
 from endpoints.openapi import problem_responses
 from endpoints.preconditions import ExpectedVersion
 from endpoints.sessions import Cursor, Limit, SessionId, session_response
@@ -71,7 +71,7 @@ async def compare_versions(
 
 @router.post("/rollback", response_model=Session, responses=problem_responses(404, 409, 412, 428))
 async def roll_back(
-    app: App, caller: Generator, session_id: SessionId, expected: ExpectedVersion, body: Rollback
+    app: App, caller: Editor, session_id: SessionId, expected: ExpectedVersion, body: Rollback
 ) -> Response:
     """Make an earlier version's content the newest version. Nothing is lost: going back can be undone the same way."""
     session = await app.sessions.rollback(caller, session_id, expected_version=expected, to_version=body.version)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
-from endpoints.guard import App, Generator, GuardedRoute, Reader
+from endpoints.guard import App, Editor, GuardedRoute, Reader
 from endpoints.openapi import problem_responses
 from endpoints.preconditions import ExpectedVersion, etag
 from functions.failures import NotFound
@@ -92,7 +92,7 @@ async def read_session(request: Request, app: App, caller: Reader, session_id: S
 
 @router.put("/{session_id}", response_model=Session, responses=problem_responses(404, 409, 412, 428))
 async def replace_session(
-    app: App, caller: Generator, session_id: SessionId, version: ExpectedVersion, body: SessionReplacement
+    app: App, caller: Editor, session_id: SessionId, version: ExpectedVersion, body: SessionReplacement
 ) -> Response:
     """Replace everything that a user may set. A new version; the one before stays in the history."""
     return await _save(app, caller, session_id, version, body, set(SessionReplacement.model_fields))
@@ -100,14 +100,14 @@ async def replace_session(
 
 @router.patch("/{session_id}", response_model=Session, responses=problem_responses(404, 409, 412, 428))
 async def change_session(
-    app: App, caller: Generator, session_id: SessionId, version: ExpectedVersion, body: SessionPatch
+    app: App, caller: Editor, session_id: SessionId, version: ExpectedVersion, body: SessionPatch
 ) -> Response:
     """Change the members that are given. A new version; the one before stays in the history."""
     return await _save(app, caller, session_id, version, body, body.model_fields_set)
 
 
 @router.delete("/{session_id}", status_code=204, responses=problem_responses(404, 412, 428))
-async def delete_session(app: App, caller: Generator, session_id: SessionId, version: ExpectedVersion) -> Response:
+async def delete_session(app: App, caller: Editor, session_id: SessionId, version: ExpectedVersion) -> Response:
     """Delete the session with its history and comments, for good."""
     await app.sessions.delete(caller, session_id, expected_version=version)
     return Response(status_code=204)
@@ -115,7 +115,7 @@ async def delete_session(app: App, caller: Generator, session_id: SessionId, ver
 
 async def _save(
     app: App,
-    caller: Generator,
+    caller: Editor,
     session_id: str,
     version: int,
     body: SessionReplacement | SessionPatch,
