@@ -106,6 +106,10 @@ class Conflict(Failure):
         return self.reason
 
 
+class StillRunning(Conflict):
+    """The first request with the same Idempotency-Key has not ended. Sending it again later is right."""
+
+
 class Unauthenticated(Failure):
     """No credentials, or credentials that do not hold."""
 

@@ -1,0 +1,237 @@
+"""The specification between the prompt and the code: everything in it is either machine-checkable or a named hole."""
+
+import ast
+import keyword
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Effect = Literal["filesystem", "network", "clock", "randomness", "global_state", "process", "output"]
+HoleKind = Literal["intent", "signature", "effect", "assertion", "implementation"]
+Origin = Literal["prompt", "code", "user"]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+# The holes without which it is not known what to write; others are questions that code can be written under.
+BLOCKING: frozenset[HoleKind] = frozenset({"intent", "signature"})
+
+
+def _identifier(name: str) -> str:
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise ValueError(f"{name!r} is not a name that Python allows")
+    return name
+
+
+def _expression(text: str) -> str:
+    try:
+        ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"{text[:80]!r} is not a Python expression: {error}") from None
+    return text.strip()
+
+
+Identifier = Annotated[str, Field(max_length=100), AfterValidator(_identifier)]
+Expression = Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(_expression)]
+Sentence = Annotated[str, Field(max_length=4_000)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Intent(_Part):
+    """What the function is for, and why."""
+
+    summary: Sentence
+    rationale: Sentence = ""
+
+
+class Parameter(_Part):
+    """One parameter; `type` and `default` are Python expressions."""
+
+    name: Identifier
+    type: Expression
+    description: Sentence = ""
+    default: Expression | None = None
+
+
+class Signature(_Part):
+    """The function's head. `raises` names exception classes."""
+
+    name: Identifier
+    parameters: Annotated[list[Parameter], Field(max_length=20)] = []
+    returns: Expression = "None"
+    raises: Annotated[list[Expression], Field(max_length=10)] = []
+
+    def to_source(self) -> str:
+        """As one line of Python, without the colon: `def add(a: int, b: int = 0) -> int`."""
+        parameters = ", ".join(
+            f"{p.name}: {p.type}" if p.default is None else f"{p.name}: {p.type} = {p.default}" for p in self.parameters
+        )
+        return f"def {self.name}({parameters}) -> {self.returns}"
+
+
+class Assertion(_Part):
+    """A predicate over the parameters and `result`, as a Python expression."""
+
+    expression: Expression
+    rationale: Sentence = ""
+
+
+class Example(_Part):
+    """One call and what comes of it: `arguments` in the parameters' order, `result` a literal, or `raises` a class."""
+
+    arguments: Annotated[list[Expression], Field(max_length=20)] = []
+    result: Expression | None = None
+    raises: Expression | None = None
+
+
+class Hole(_Part):
+    """An open question. It is open until `answer` is given."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    kind: HoleKind
+    question: Sentence
+    expected_type: Annotated[str, Field(max_length=200)] = "text"
+    suggestions: Annotated[list[Sentence], Field(max_length=10)] = []
+    answer: Any = None
+
+
+class Provenance(_Part):
+    """Who or what said a clause, and how sure that is."""
+
+    source: Literal["model", "user", "code", "check"]
+    confidence: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+
+class Metadata(_Part):
+    """Where the specification comes from. `provenance` is by JSON pointer of the clause."""
+
+    language: Literal["python", "typescript"] = "python"
+    origin: Origin = "user"
+    model: str | None = None
+    prompt_version: str | None = None
+    created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    provenance: dict[str, Provenance] = {}
+
+
+class IntermediateRepresentation(_Part):
+    """The whole specification of one function."""
+
+    intent: Intent
+    signature: Signature
+    effects: Annotated[list[Effect], Field(description="what it may touch; empty means pure")] = []
+    assertions: Annotated[list[Assertion], Field(max_length=50)] = []
+    examples: Annotated[list[Example], Field(max_length=50)] = []
+    holes: Annotated[list[Hole], Field(max_length=50)] = []
+    constraints: Annotated[list[dict[str, Any]], Field(max_length=1_000)] = []
+    metadata: Metadata = Field(default_factory=Metadata)
+
+    @property
+    def open_holes(self) -> list[Hole]:
+        """Those that must be answered before there is something to implement."""
+        return [hole for hole in self.holes if hole.answer is None and hole.kind in BLOCKING]
+
+
+def ir_schema() -> dict[str, Any]:
+    """The published JSON Schema (draft 2020-12): every stored IR validates against it."""
+    return {"$schema": DIALECT, **IntermediateRepresentation.model_json_schema(mode="serialization")}
+
+
+def assume_first_suggestions(ir: IntermediateRepresentation) -> IntermediateRepresentation:
+    """Answer every open hole by its first suggestion; one without any is answered by leaving it to the code."""
+    holes = [
+        hole if hole.answer is not None else hole.model_copy(update={"answer": next(iter(hole.suggestions), "any")})
+        for hole in ir.holes
+    ]
+    return ir.model_copy(update={"holes": holes})
+
+
+def decoding_schema() -> dict[str, Any]:
+    """What a model is made to write: the IR without what a program knows better, every text and list bounded.
+
+    A small model that loops ends at a bound. Properties are written in the order of thinking: what for, then the head,
+    then examples of it, and what is left open last.
+    """
+    return {
+        "type": "object",
+        "properties": {
+            "summary": _text(160),
+            "name": {"type": "string", "pattern": _NAME},
+            "parameters": _array(
+                _record(name={"type": "string", "pattern": _NAME}, type={"type": "string", "pattern": _TYPE}), 4
+            ),
+            "returns": {"type": "string", "pattern": _TYPE},
+            "raises": _array({"enum": list(_EXCEPTIONS)}, 2),
+            "effects": _array({"enum": list(Effect.__args__)}, 2),  # type: ignore[attr-defined] # of a Literal
+            "examples": _array(
+                _record(arguments=_array({"type": "string", "pattern": _LITERAL}, 4), result=_RESULT), 3
+            ),
+            "assertions": _array(_text(80), 2),
+            "questions": _array(
+                _record(about={"enum": ["intent", "signature"]}, question=_text(100), suggestions=_array(_text(50), 3)),
+                2,
+            ),
+        },
+        "required": [
+            "summary",
+            "name",
+            "parameters",
+            "returns",
+            "raises",
+            "effects",
+            "examples",
+            "assertions",
+            "questions",
+        ],
+        "additionalProperties": False,
+        "x-guidance": {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "},
+    }
+
+
+# Patterns are searched for in a string unless they are anchored (JSON Schema 2020-12, core 6.3.3).
+_SCALAR_TYPE = "(int|float|str|bool|bytes|object)"
+_INNER_TYPE = (
+    rf"({_SCALAR_TYPE}|(list|set)\[{_SCALAR_TYPE}\]|dict\[(str|int), {_SCALAR_TYPE}\]"
+    rf"|tuple\[{_SCALAR_TYPE}(, {_SCALAR_TYPE}){{0,2}}\])"
+)
+_ANY_TYPE = rf"({_INNER_TYPE}|list\[{_INNER_TYPE}\]|dict\[(str|int), {_INNER_TYPE}\]|tuple\[{_SCALAR_TYPE}, \.\.\.\])"
+_EXCEPTIONS = ("ValueError", "TypeError", "KeyError", "IndexError", "ZeroDivisionError")
+_SCALAR = r"(-?(0|[1-9][0-9]{0,8})(\.[0-9]{1,4})?|'[^'\\\x00-\x1f\x7f\"]{0,24}'|True|False|None)"
+_ENTRY = rf"{_SCALAR}: {_SCALAR}"
+_FLAT = (
+    rf"({_SCALAR}|\[({_SCALAR}(, {_SCALAR}){{0,5}})?\]|\({_SCALAR}, {_SCALAR}(, {_SCALAR})?\)"
+    rf"|\{{({_ENTRY}(, {_ENTRY}){{0,2}})?\}})"
+)
+_ANY_LITERAL = rf"({_FLAT}|\[{_FLAT}(, {_FLAT}){{0,2}}\])"
+
+_NAME = "^[a-z][a-z0-9]{0,15}(_[a-z0-9]{1,15}){0,4}$"
+_TYPE = rf"^{_ANY_TYPE}( \| None)?$"
+_LITERAL = rf"^{_ANY_LITERAL}$"
+_RESULT: dict[str, Any] = {"type": "string", "pattern": rf"^({_ANY_LITERAL}|raises ({'|'.join(_EXCEPTIONS)}))$"}
+
+
+def _text(most: int) -> dict[str, Any]:
+    return {"type": "string", "pattern": rf"^[^\x00-\x1f\x7f\"\\]{{1,{most}}}$"}
+
+
+def _array(items: dict[str, Any], most: int) -> dict[str, Any]:
+    return {"type": "array", "items": items, "maxItems": most}
+
+
+def _record(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def clauses(ir: IntermediateRepresentation) -> Iterator[str]:
+    """JSON pointers of the clauses that have a provenance of their own."""
+    yield "/intent"
+    yield "/signature"
+    yield from (f"/assertions/{i}" for i in range(len(ir.assertions)))
+    yield from (f"/examples/{i}" for i in range(len(ir.examples)))

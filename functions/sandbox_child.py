@@ -1,0 +1,142 @@
+"""Runs inside the sandbox: confines itself, then executes a candidate and reports what its calls gave.
+
+Started by `functions.sandbox` as a program of its own, isolated and without `site`; it may import the standard library
+alone. What each call *should* give never enters this process: a candidate that takes over the report can only claim
+values, which are compared outside.
+"""
+
+import contextlib
+import ctypes
+import io
+import json
+import os
+import resource
+import signal
+import sys
+from typing import Any
+
+CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = (
+    0x20000,
+    0x8000000,
+    0x10000000,
+    0x20000000,
+    0x40000000,
+)
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+NOBODY = 65534
+LONGEST_REPR = 10_000
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(name: str, *arguments: Any) -> None:
+    """Call a function of the C library. Raises `OSError`."""
+    if getattr(libc, name)(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+def isolate(directory: str, readable: list[str]) -> bool:
+    """Own namespaces: no network, no processes to see, no files but the interpreter's. False where not allowed."""
+    uid, gid = os.getuid(), os.getgid()
+    flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
+    try:
+        call("unshare", flags if uid == 0 else flags | CLONE_NEWUSER)
+        if uid != 0:
+            for file, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+                with open(f"/proc/self/{file}", "w") as target:  # noqa: PTH123 - pathlib is slow to import here
+                    target.write(text)
+        call("mount", None, b"/", None, MS_REC | MS_PRIVATE, None)
+        root = f"{directory}/root"
+        os.mkdir(root)  # noqa: PTH102
+        call("mount", b"tmpfs", root.encode(), b"tmpfs", MS_NOSUID | MS_NODEV, b"size=16m,mode=755")
+        for path in readable:
+            target_path = root + path
+            os.makedirs(target_path, exist_ok=True)  # noqa: PTH103
+            call("mount", path.encode(), target_path.encode(), None, MS_BIND | MS_REC, None)
+            with contextlib.suppress(OSError):  # a locked mount of the host cannot be changed; modes and uid still hold
+                flags = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV
+                call("mount", None, target_path.encode(), None, flags, None)
+        os.mkdir(f"{root}/work", 0o777)  # noqa: PTH102
+        os.chmod(f"{root}/work", 0o777)  # noqa: PTH101, S103 - the only place to write, in memory, 16 MiB
+        os.chroot(root)
+        os.chdir("/work")
+    except OSError:
+        return False
+    return True
+
+
+def confine(job: dict[str, Any]) -> None:
+    """Limits that hold with or without namespaces; drops root."""
+    limits = job["limits"]
+    for what, limit in (
+        (resource.RLIMIT_AS, limits["memory_bytes"]),
+        (resource.RLIMIT_CPU, limits["cpu_s"]),
+        (resource.RLIMIT_FSIZE, 1024 * 1024),
+        (resource.RLIMIT_NOFILE, 32),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(what, (limit, limit))
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(job["uid"])
+    resource.setrlimit(resource.RLIMIT_NPROC, (limits["processes"], limits["processes"]))
+    call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # after setuid, which clears it
+
+
+def evaluate(job: dict[str, Any]) -> dict[str, Any]:
+    """Define the candidate, then make each call: its value's `repr`, or the class of what it raised."""
+    namespace: dict[str, Any] = {"__name__": "candidate"}
+    silent = io.StringIO()
+    with contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent):
+        try:
+            exec(compile(job["code"], "<candidate>", "exec"), namespace)  # noqa: S102 - the purpose of this process
+        except BaseException as error:  # noqa: BLE001 - also SystemExit: whatever it does is its result
+            return {"defined": False, "error": described(error), "calls": []}
+        return {"defined": True, "error": "", "calls": [attempt(call, namespace) for call in job["calls"]]}
+
+
+def attempt(expression: str, namespace: dict[str, Any]) -> dict[str, Any]:
+    """Make one call of the candidate."""
+    try:
+        value = eval(expression, dict(namespace))  # noqa: S307 - as above
+        return {"value": repr(value)[:LONGEST_REPR]}
+    except BaseException as error:  # noqa: BLE001 - as above
+        return {"raised": [c.__name__ for c in type(error).__mro__[:-2]], "error": described(error)}
+
+
+def described(error: BaseException) -> str:
+    """One line; an exception's own `str` is the candidate's code and may fail."""
+    with contextlib.suppress(Exception):
+        return f"{type(error).__name__}: {error}"[:500]
+    return type(error).__name__
+
+
+def main() -> None:
+    """Read the job from standard input, report on standard output, which the candidate does not get."""
+    job = json.load(sys.stdin)
+    report = os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    isolated = isolate(job["directory"], job["readable"])
+    if isolated:
+        # The new process namespace begins with the next child; when its first process ends, all in it are killed.
+        child = os.fork()
+        if child:
+            _, status = os.waitpid(child, 0)
+            os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+        os.setsid()
+    confine(job)
+    answer = {"isolated": isolated, **evaluate(job)}
+    data = json.dumps(answer).encode()
+    while data:
+        data = data[os.write(report, data) :]
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""What a candidate must pass, cheapest first: it parses, it has the signature, and it does what the examples say."""
+
+import ast
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from functions.ir import Example, IntermediateRepresentation
+from functions.sandbox import CallResult, Sandbox, SandboxResult
+
+Verdict = Literal["passed", "failed", "not_run"]
+RELATIVE_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Check:
+    """One row of evidence: what was checked, how it came out, and what was seen if it did not pass."""
+
+    name: str
+    verdict: Verdict
+    detail: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """For answers and storage."""
+        return {"name": self.name, "verdict": self.verdict, "detail": self.detail}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known of one candidate."""
+
+    checks: list[Check] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Nothing failed, and nothing was left out because of an earlier failure."""
+        return bool(self.checks) and all(check.verdict == "passed" for check in self.checks)
+
+    @property
+    def score(self) -> tuple[int, int]:
+        """For choosing among candidates: more passed, then fewer failed."""
+        verdicts = [check.verdict for check in self.checks]
+        return verdicts.count("passed"), -verdicts.count("failed")
+
+    @property
+    def failures(self) -> list[Check]:
+        """What a repair has to know."""
+        return [check for check in self.checks if check.verdict == "failed"]
+
+
+async def verify(code: str, ir: IntermediateRepresentation, sandbox: Sandbox) -> Evidence:
+    """Check one candidate against its specification. Raises `Unavailable` when no sandbox can be had."""
+    checks = [_parses(code)]
+    if checks[-1].verdict == "passed":
+        checks.append(_has_signature(code, ir))
+    if any(check.verdict == "failed" for check in checks):
+        return Evidence([*checks, *(Check(_name(i), "not_run") for i in range(len(ir.examples)))])
+    result = await sandbox.run(code, [_call(ir, example) for example in ir.examples])
+    return Evidence([*checks, _defines(result), *_examples(ir, result)])
+
+
+def signature_of(code: str) -> str | None:
+    """The first function's head in `ast.unparse`'s form, without its name's body; None when there is none."""
+    function = next((node for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)), None)
+    if function is None:
+        return None
+    head = ast.FunctionDef(function.name, function.args, [ast.Pass()], [], function.returns, lineno=1)
+    return ast.unparse(head)
+
+
+def literal(expression: str) -> Any:
+    """The value of a Python literal. Raises `ValueError` for anything else, however deep or large."""
+    try:
+        return ast.literal_eval(expression)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise ValueError(f"{expression[:80]!r} is not a Python literal") from error
+
+
+def same_value(expected: Any, actual: Any) -> bool:
+    """Equal in value and type, floats within 1e-9 relative; `1` is not `True`, a list is not a tuple."""
+    if isinstance(expected, float) and isinstance(actual, int | float) and not isinstance(actual, bool):
+        return math.isclose(expected, actual, rel_tol=RELATIVE_TOLERANCE) or (math.isnan(expected) and actual != actual)  # noqa: PLR0124 - NaN
+    if type(expected) is not type(actual):
+        return False
+    if isinstance(expected, list | tuple):
+        return len(expected) == len(actual) and all(map(same_value, expected, actual))
+    if isinstance(expected, dict):
+        return expected.keys() == actual.keys() and all(same_value(expected[key], actual[key]) for key in expected)
+    return bool(expected == actual)
+
+
+def _parses(code: str) -> Check:
+    try:
+        compile(code, "<candidate>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return Check("parses", "failed", str(error)[:300])
+    return Check("parses", "passed")
+
+
+def _has_signature(code: str, ir: IntermediateRepresentation) -> Check:
+    wanted = signature_of(ir.signature.to_source() + ":\n    pass\n")
+    found = signature_of(code)
+    if found == wanted:
+        return Check("signature", "passed")
+    return Check("signature", "failed", f"it is {(found or 'no function').splitlines()[0]}")
+
+
+def _defines(result: SandboxResult) -> Check:
+    if result.ended != "finished":
+        return Check("runs", "failed", f"{result.ended}: {result.error}")
+    return Check("runs", "passed") if result.defined else Check("runs", "failed", result.error)
+
+
+def _examples(ir: IntermediateRepresentation, result: SandboxResult) -> list[Check]:
+    outcomes: list[CallResult | None] = [*result.calls, *[None] * (len(ir.examples) - len(result.calls))]
+    return [
+        Check(_name(i), "not_run") if outcome is None else _compare(_name(i), _call(ir, example), example, outcome)
+        for i, (example, outcome) in enumerate(zip(ir.examples, outcomes, strict=True))
+    ]
+
+
+def _compare(name: str, call: str, example: Example, outcome: CallResult) -> Check:
+    if example.raises is not None:
+        if example.raises in outcome.raised:
+            return Check(name, "passed", f"{call} raised {example.raises}")
+        seen = f"raised {outcome.error}" if outcome.raised else f"gave {_short(outcome.value)}"
+        return Check(name, "failed", f"{call} should raise {example.raises}, and {seen}")
+    expected = example.result or "None"
+    if outcome.raised or outcome.value is None:
+        return Check(name, "failed", f"{call} should give {_short(expected)}, and raised {outcome.error}")
+    try:
+        same = same_value(literal(expected), literal(outcome.value))
+    except ValueError:
+        same = expected == outcome.value
+    if same:
+        return Check(name, "passed", f"{call} gave {_short(outcome.value)}")
+    return Check(name, "failed", f"{call} should give {_short(expected)}, and gave {_short(outcome.value)}")
+
+
+def _call(ir: IntermediateRepresentation, example: Example) -> str:
+    return f"{ir.signature.name}({', '.join(example.arguments)})"
+
+
+def _name(index: int) -> str:
+    return f"example {index + 1}"
+
+
+def _short(text: str | None) -> str:
+    text = text or ""
+    return text if len(text) <= 200 else f"{text[:200]}..."  # noqa: PLR2004 - for a person to read

@@ -1,0 +1,69 @@
+"""The way forward, on the real engine: what a 135M model means is its own; that it is valid is ours."""
+
+import ast
+import json
+
+import jsonschema
+import pytest
+
+from functions.engine import Engine
+from functions.failures import PromptTooLong, Refused
+from functions.forward import Forward
+from functions.ir import IntermediateRepresentation, ir_schema
+from functions.sandbox import ProcessSandbox
+from functions.validation import ConstraintValidator
+from functions.verification import signature_of
+from infra.settings import Settings
+
+
+@pytest.fixture
+def forward(engine: Engine, validator: ConstraintValidator, settings: Settings) -> Forward:
+    return Forward(engine, validator, ProcessSandbox(settings.sandbox), settings)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["Return the sum of the even numbers in a list.", "Gib die Anzahl der Vokale.", "do the thing", "🙂"],
+)
+async def test_any_prompt_gives_a_valid_specification_and_code_with_its_head(forward: Forward, prompt: str):
+    stages: list[str] = []
+
+    async def progress(stage: str, _data: dict[str, object]) -> None:
+        stages.append(stage)
+
+    specified = await forward.specify(prompt, progress=progress)
+    jsonschema.validate(json.loads(specified.ir.model_dump_json()), ir_schema())
+    assert specified.usage.completion_tokens > 0
+    assert specified.ir.metadata.prompt_version == "specify.v1"
+    implemented = await forward.implement(specified.ir, repairs=0, progress=progress)
+    ast.parse(implemented.code)
+    assert signature_of(implemented.code) == signature_of(specified.ir.signature.to_source() + ": pass")
+    assert implemented.evidence["checks"][0] == {"name": "parses", "verdict": "passed", "detail": ""}
+    assert {"specifying", "implementing", "candidate", "delta"} <= set(stages)
+
+
+async def test_the_best_of_several_candidates_is_kept(forward: Forward):
+    ir = IntermediateRepresentation.model_validate(
+        {
+            "intent": {"summary": "Return the argument plus one."},
+            "signature": {"name": "next_one", "parameters": [{"name": "n", "type": "int"}], "returns": "int"},
+            "examples": [{"arguments": ["1"], "result": "2"}, {"arguments": ["-1"], "result": "0"}],
+        }
+    )
+    implemented = await forward.implement(ir, candidates=4, repairs=0)
+    assert len(implemented.candidates) == 4
+    best = max(c.evidence.score for c in implemented.candidates if c.finish_reason == "stop")
+    kept = next(c for c in implemented.candidates if c.code == implemented.code)
+    assert kept.evidence.score == best
+    assert implemented.passed == kept.evidence.passed
+
+
+async def test_an_empty_prompt_is_refused_with_its_place(forward: Forward):
+    with pytest.raises(Refused) as refusal:
+        await forward.specify(" \n")
+    assert refusal.value.pointer == "/prompt"
+
+
+async def test_a_prompt_beyond_the_context_is_refused_with_its_length(forward: Forward):
+    with pytest.raises(PromptTooLong, match="tokens long; this model takes at most 8191"):
+        await forward.specify("all work and no play " * 5_000)

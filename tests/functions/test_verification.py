@@ -1,0 +1,89 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.ir import IntermediateRepresentation
+from functions.sandbox import ProcessSandbox
+from functions.verification import literal, same_value, verify
+from infra.settings import Settings
+
+HALVE = IntermediateRepresentation.model_validate(
+    {
+        "intent": {"summary": "Halve a number; an odd one is an error."},
+        "signature": {"name": "halve", "parameters": [{"name": "n", "type": "int"}], "returns": "int"},
+        "examples": [{"arguments": ["4"], "result": "2"}, {"arguments": ["3"], "raises": "ValueError"}],
+    }
+)
+GOOD = "def halve(n: int) -> int:\n    if n % 2:\n        raise ValueError('odd')\n    return n // 2\n"
+
+
+@pytest.fixture
+def sandbox(settings: Settings) -> ProcessSandbox:
+    return ProcessSandbox(settings.sandbox)
+
+
+async def test_code_that_does_what_the_examples_say_passes(sandbox: ProcessSandbox):
+    evidence = await verify(GOOD, HALVE, sandbox)
+    assert evidence.passed
+    assert [check.name for check in evidence.checks] == ["parses", "signature", "runs", "example 1", "example 2"]
+
+
+@pytest.mark.parametrize(
+    ("code", "failed", "detail"),
+    [
+        ("def halve(n: int) -> int:\n    return n /\n", "parses", "invalid syntax"),
+        ("def halve(n: int) -> int:\n    break\n", "parses", "outside loop"),
+        ("def halve(n):\n    return n // 2\n", "signature", "def halve(n):"),
+        ("def half(n: int) -> int:\n    return n // 2\n", "signature", "def half("),
+        ("def halve(n: int) -> int:\n    return n // 2\n", "example 2", "should raise ValueError, and gave 1"),
+        ("def halve(n: int) -> int:\n    return n / 2\n", "example 1", "should give 2, and gave 2.0"),
+        (GOOD.replace("n // 2", "m"), "example 1", "NameError"),
+        ("def halve(n: int) -> undefined:\n    return n // 2\n", "signature", "undefined"),
+    ],
+)
+async def test_what_is_wrong_is_named(sandbox: ProcessSandbox, code: str, failed: str, detail: str):
+    evidence = await verify(code, HALVE, sandbox)
+    assert not evidence.passed
+    check = next(check for check in evidence.failures if check.name == failed)
+    assert detail in check.detail
+
+
+async def test_an_exception_of_a_subclass_is_the_exception(sandbox: ProcessSandbox):
+    code = GOOD.replace("ValueError('odd')", "UnicodeError('odd')")
+    assert (await verify(code, HALVE, sandbox)).passed
+
+
+async def test_code_that_does_not_run_has_not_passed_its_examples(sandbox: ProcessSandbox):
+    evidence = await verify(GOOD + "raise SystemExit\n", HALVE, sandbox)
+    assert {check.name: check.verdict for check in evidence.checks} == {
+        "parses": "passed",
+        "signature": "passed",
+        "runs": "failed",
+        "example 1": "not_run",
+        "example 2": "not_run",
+    }
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
+    max_leaves=10,
+)
+
+
+@given(VALUES)
+def test_a_value_is_the_same_as_its_own_repr(value: object):
+    if "inf" not in repr(value):  # which is no literal
+        assert same_value(value, literal(repr(value)))
+
+
+@pytest.mark.parametrize(("a", "b"), [(1, True), ([1], (1,)), ("1", 1), ({"a": 1}, {"a": 2}), ([1, 2], [1]), (0, 0.0)])
+def test_values_of_another_type_or_content_are_not_the_same(a: object, b: object):
+    assert not same_value(a, b)
+
+
+def test_floats_are_compared_within_a_tolerance():
+    assert same_value(0.3, 0.1 + 0.2)
+    assert same_value(2.0, 2)
+    assert same_value(float("nan"), float("nan"))
+    assert not same_value(0.3, 0.3001)
