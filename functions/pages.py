@@ -2,14 +2,17 @@
 
 import base64
 import json
+import uuid
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from functions.failures import Refused
 
 Item = TypeVar("Item")
 LONGEST_CURSOR = 512
+_NOT_OURS = "the cursor is not one that a list of this kind gave"
 
 
 class Page(BaseModel, Generic[Item]):
@@ -37,5 +40,21 @@ def position_of(cursor: str | None, shape: type[Any]) -> Any:
     except ValueError:  # not base64, not UTF-8, not JSON
         position = None
     if len(cursor) > LONGEST_CURSOR or not isinstance(position, shape):
-        raise Refused("/cursor", "the cursor is not one that a list of this kind gave")
+        raise Refused("/cursor", _NOT_OURS)
     return position
+
+
+class Instant(BaseModel):
+    """A place in a list that is in order of time, where ids part what was made at once."""
+
+    created_at: datetime
+    id: uuid.UUID
+
+
+def instant_of(cursor: str | None) -> Instant | None:
+    """The place that `cursor` stands for. Raises `Refused`."""
+    position = position_of(cursor, dict)
+    try:
+        return None if position is None else Instant.model_validate(position)
+    except ValidationError:
+        raise Refused("/cursor", _NOT_OURS) from None

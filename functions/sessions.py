@@ -1,6 +1,5 @@
 """Sessions: a prompt, its specification, its code, and every version of them."""
 
-import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -9,9 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from functions.callers import Caller
 from functions.database import Database
-from functions.failures import Refused
 from functions.identities import identity
-from functions.pages import Page, cursor_of, position_of
+from functions.pages import Page, cursor_of, instant_of, position_of
 
 Status = Literal["active", "finalized", "abandoned"]
 GenerationStatus = Literal["pending", "complete", "error"]
@@ -142,7 +140,7 @@ class SessionStore:
 
         `q` is searched for in prompts, summaries and names, with the syntax of web search engines. Raises `Refused`.
         """
-        before = _before(cursor)
+        before = instant_of(cursor)
         arguments = {
             "p_limit": limit,
             "p_before_created_at": before and before.created_at.isoformat(),
@@ -236,18 +234,3 @@ class SessionStore:
 
     async def _write(self, function: str, caller: Caller, arguments: Mapping[str, Any]) -> Session:
         return Session.model_validate(await self._database.call(function, arguments, token=caller.token))
-
-
-class _Before(BaseModel):
-    created_at: datetime
-    id: uuid.UUID
-
-
-def _before(cursor: str | None) -> _Before | None:
-    position = position_of(cursor, dict)
-    if position is None:
-        return None
-    try:
-        return _Before.model_validate(position)
-    except ValueError:
-        raise Refused("/cursor", "the cursor is not one that a list of sessions gave") from None
