@@ -32,10 +32,14 @@ class RemoteEngine:
     """An `EngineClient` over the generator method `generate` of Modal's `Engine` class.
 
     `cold_start_wait_s` is how long a generation waits for a container before it is answered `EngineUnavailable`.
+    `client` is Modal's, and its own by default.
     """
 
-    def __init__(self, generate: Generate, model: str, *, cold_start_wait_s: float) -> None:
+    def __init__(
+        self, generate: Generate, model: str, *, cold_start_wait_s: float, client: modal.Client | None = None
+    ) -> None:
         self._generate = generate
+        self._client = client
         self._model = model
         self._cold_start_wait_s = cold_start_wait_s
         self._tasks: set[asyncio.Task[None]] = set()
@@ -51,7 +55,7 @@ class RemoteEngine:
             traceparent=telemetry.traceparent(),
         )
         for attempts_left in reversed(range(ATTEMPTS)):
-            call = _Call(self._generate, sent)
+            call = _Call(self._generate, sent, self._client)
             self._keep(call.reader)
             try:
                 while (event := await call.next_event()) is not None:
@@ -79,8 +83,7 @@ class RemoteEngine:
 
     async def close(self) -> None:
         """Wait until every cancellation that is under way has reached Modal."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _ask_status(self) -> EngineStatus:
         try:
@@ -111,7 +114,8 @@ class _Call:
     cancelled by its id, which comes with its first batch, maybe after the consumer has gone.
     """
 
-    def __init__(self, generate: Generate, sent: RemoteGeneration) -> None:
+    def __init__(self, generate: Generate, sent: RemoteGeneration, client: modal.Client | None) -> None:
+        self._client = client
         self.passed_on = False
         self.is_over = False
         self._sent = sent
@@ -144,7 +148,7 @@ class _Call:
             async with asyncio.timeout(max(0.0, self._sent.start_by - time.time()) + GRACE_S):
                 call_id = await self._id
                 if call_id is not None:
-                    await modal.FunctionCall.from_id(call_id).cancel.aio()
+                    await modal.FunctionCall.from_id(call_id, client=self._client).cancel.aio()
         except Exception as error:  # noqa: BLE001 - the deadline that was sent along ends it, too
             _log.warning("a generation could not be cancelled", error=type(error).__name__)
         finally:

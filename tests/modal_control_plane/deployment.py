@@ -35,6 +35,11 @@ class App:
             api_pb2.Object(object_id=class_id, class_handle_metadata=self.class_handle(tag))
             for tag, class_id in self.class_ids.items()
         ]
+        dependencies = {d.object_id for tag in self.function_ids for d in self.function(tag).object_dependencies}
+        objects += [
+            api_pb2.Object(object_id=needed, volume_metadata=api_pb2.VolumeMetadata() if needed[:3] == "vo-" else None)
+            for needed in sorted(dependencies)
+        ]
         return api_pb2.AppLayout(objects=objects, function_ids=self.function_ids, class_ids=self.class_ids)
 
     def class_handle(self, name: str) -> api_pb2.ClassHandleMetadata:
@@ -213,6 +218,17 @@ class Deployment:
         (name,) = [tag.removesuffix(".*") for tag in app.functions if tag.endswith(".*")]
         class_id = app.class_ids.setdefault(name, request.existing_class_id or self._new_id("cs"))
         return api_pb2.ClassCreateResponse(class_id=class_id, handle_metadata=app.class_handle(name))
+
+    async def ClassGet(self, request: api_pb2.ClassGetRequest) -> api_pb2.ClassGetResponse:
+        app = self.app(request.app_name)
+        class_id = app.class_ids[request.object_tag]
+        return api_pb2.ClassGetResponse(class_id=class_id, handle_metadata=app.class_handle(request.object_tag))
+
+    async def FunctionGet(self, request: api_pb2.FunctionGetRequest) -> api_pb2.FunctionGetResponse:
+        app, tag = self.app(request.app_name), request.object_tag
+        return api_pb2.FunctionGetResponse(
+            function_id=app.function_ids[tag], handle_metadata=_handle(app, tag), function=app.functions[tag]
+        )
 
 
 def _handle(app: App, tag: str) -> api_pb2.FunctionHandleMetadata:

@@ -1,0 +1,182 @@
+"""The engine client through Modal's own client and containers, with an engine that does what its prompt says."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+
+import modal
+import pytest
+
+from functions.cache import Cache, DictStore
+from functions.engine_remote import RemoteEngine
+from functions.failures import EngineUnavailable, PromptTooLong
+from functions.generation import Delta, Finished, GenerationEvent, GenerationRequest, Message, Sampling
+from infra import telemetry
+from tests.modal_control_plane.calls import Call, Calls
+from tests.modal_control_plane.command_line import REPOSITORY, modal_command
+from tests.modal_control_plane.containers import Containers
+from tests.modal_control_plane.deployment import Deployment
+from tests.modal_control_plane.rpc import Service, served
+from tests.modal_control_plane.sample_app import ABORTED
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """The sample app deployed, and a client of it."""
+
+    calls: Calls
+    containers: Containers
+    client: modal.Client
+    generate: modal.Function[..., object, object]
+
+    def newest_call(self) -> Call:
+        return [*self.calls.calls.values()][-1]
+
+    async def scale_to_zero(self) -> None:
+        for container in self.containers.all:
+            await container.stop()
+        await eventually(lambda: not self.containers.of("fu-0000"))
+
+    def engine(self, *, cold_start_wait_s: float = 30.0) -> RemoteEngine:
+        return RemoteEngine(self.generate, "scripted", cold_start_wait_s=cold_start_wait_s, client=self.client)
+
+
+@pytest.fixture(scope="module")
+async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
+    deployment, calls = Deployment(), Calls()
+    containers = Containers(deployment, calls, tmp_path_factory.mktemp("containers"))
+    sample = Path("tests/modal_control_plane/sample_app.py")
+    async with served(Service(deployment, calls, containers.dicts)) as url:
+        finished = await modal_command(url, "deploy", str(sample), variables={}, directory=REPOSITORY)
+        assert finished.status == 0, finished.output
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MODAL_SERVER_URL", url)
+            client = await modal.Client.from_credentials.aio("ak-loopback", "as-loopback")
+        engine = modal.Cls.from_name("sample", "Engine", client=client)()
+        yield Platform(calls, containers, client, engine.generate)
+        await containers.close()
+        await client.close.aio()
+
+
+async def test_events_arrive_in_order_and_in_few_batches(platform: Platform):
+    events = [event async for event in platform.engine().generate(asking("count 200"))]
+    assert text_of(events) == "".join(f"{number} " for number in range(200))
+    assert isinstance(events[-1], Finished)
+    (call,) = platform.calls.calls.values()
+    assert len(call.data_out) < 60
+
+
+async def test_a_failure_of_the_engine_is_raised_as_what_it_is(platform: Platform):
+    with pytest.raises(PromptTooLong, match="takes at most 512"):
+        await drained(platform.engine(), "too-long 512")
+
+
+async def test_the_callers_trace_goes_on_in_the_container(platform: Platform):
+    with telemetry.continued(PARENT):
+        assert text_of(await drained(platform.engine(), "trace")) == PARENT
+
+
+async def test_closing_a_stream_aborts_the_generation_in_its_container(platform: Platform, tmp_path: Path):
+    async with aclosing(platform.engine().generate(asking(f"forever {tmp_path}/state"))) as events:
+        assert await anext(events) == Delta(text="begun", tokens=1)
+    await eventually((tmp_path / "state").exists)
+    assert (tmp_path / "state").read_text() == ABORTED
+
+
+async def test_a_generation_that_is_given_up_before_it_starts_is_cancelled_all_the_same(platform: Platform):
+    await platform.scale_to_zero()
+    engine = platform.engine()
+    waiting = asyncio.create_task(drained(engine, "forever /nonexistent"))
+    await eventually(lambda: platform.newest_call().item.input.args)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await engine.close()
+    assert platform.newest_call().is_cancelled
+
+
+async def test_a_container_lost_before_the_first_token_is_not_noticed(platform: Platform, tmp_path: Path):
+    assert text_of(await drained(platform.engine(), f"crash-before {tmp_path}/lost")) == "second run"
+    assert platform.newest_call().runs == 2
+
+
+async def test_a_container_lost_in_mid_stream_is_an_error_and_texts_are_never_joined(
+    platform: Platform, tmp_path: Path
+):
+    events: list[GenerationEvent] = []
+    stream = platform.engine().generate(asking(f"crash-after {tmp_path}/lost"))
+    events.append(await anext(stream))
+    with pytest.raises(EngineUnavailable, match="lost while it was writing"):
+        events.append(await anext(stream))
+    assert text_of(events) == "some text"
+
+
+async def test_a_cold_start_that_takes_too_long_is_answered_and_its_work_is_not_done_later(platform: Platform):
+    await platform.scale_to_zero()
+    engine = platform.engine(cold_start_wait_s=0.05)
+    with pytest.raises(EngineUnavailable, match="it is starting") as refused:
+        await drained(engine, "count 1000")
+    assert refused.value.retry_after_s > 0
+    await engine.close()
+    assert not [chunk for chunk in platform.newest_call().data_out if b'"delta"' in chunk.data]
+
+
+async def test_its_status_is_asked_without_starting_a_container(platform: Platform):
+    await platform.scale_to_zero()
+    started = len(platform.containers.all)
+    assert (await platform.engine().status()).state == "cold"
+    assert len(platform.containers.all) == started
+    await drained(platform.engine(), "count 1")
+    assert (await platform.engine().status()).state == "ready"
+
+
+async def test_more_than_one_container_serves_what_one_cannot(platform: Platform, tmp_path: Path):
+    async with asyncio.TaskGroup() as group:
+        streams = [platform.engine().generate(asking(f"forever {tmp_path}/{n}")) for n in range(12)]
+        begun = [group.create_task(stream.__anext__()) for stream in streams]
+    assert [task.result() for task in begun] == [Delta(text="begun", tokens=1)] * 12
+    assert len({call.container_id for call in platform.calls.calls.values() if not call.output}) == 2
+    for stream in streams:
+        await stream.aclose()
+
+
+async def test_a_dict_is_a_cache_that_two_containers_share(platform: Platform):
+    entries = modal.Dict.from_name("cache", create_if_missing=True, client=platform.client)
+    one, other = (Cache(DictStore(entries), name="verdicts", version="1", max_age_s=60) for _ in range(2))
+    made: list[int] = []
+
+    async def make() -> bytes:
+        made.append(1)
+        await asyncio.sleep(0.1)
+        return b"fits"
+
+    assert await asyncio.gather(*(cache.get_or_make("schema", make) for cache in (one, other, one))) == [b"fits"] * 3
+    assert made == [1]
+    assert await other.get("schema") == b"fits"
+    assert not one.statistics.failures + other.statistics.failures
+
+
+def asking(prompt: str) -> GenerationRequest:
+    return GenerationRequest(
+        id="r-1",
+        messages=(Message(role="user", content=prompt),),
+        sampling=Sampling(max_tokens=10, temperature=0.0),
+        timeout_s=60.0,
+    )
+
+
+async def drained(engine: RemoteEngine, prompt: str) -> list[GenerationEvent]:
+    return [event async for event in engine.generate(asking(prompt))]
+
+
+def text_of(events: list[GenerationEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Delta))
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - a file or a list has no event
+            await asyncio.sleep(0.01)
