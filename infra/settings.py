@@ -268,6 +268,19 @@ def database_url() -> str:
     return url
 
 
+def serving_port() -> int:
+    """Where the laptop's server listens: PORT, else 8000. Raises `SettingsError`."""
+    port = os.environ.get("PORT") or "8000"
+    if not port.isdecimal() or not 0 < int(port) < 65_536:  # noqa: PLR2004 - TCP's range
+        raise SettingsError(f"environment variable PORT is {port!r}; a number from 1 to 65535 is right")
+    return int(port)
+
+
+def has_own_supabase() -> bool:
+    """Whether the environment names a Supabase stack to use in the place of the embedded one."""
+    return bool(os.environ.get("SUPABASE_URL"))
+
+
 def apply_process_environment(variables: Mapping[str, str]) -> None:
     """Set what libraries read from the process's environment (vLLM's own switches); what is already set wins."""
     for name, value in variables.items():
