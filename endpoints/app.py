@@ -22,6 +22,7 @@ from endpoints import (
     session_events,
     session_versions,
     sessions,
+    sharing,
     specification,
 )
 from endpoints.access_log import CLIENT_CLOSED_REQUEST, AccessLogMiddleware
@@ -47,6 +48,7 @@ ROUTERS = (
     session_versions.router,
     session_closing.router,
     session_events.router,
+    sharing.router,
     specification.router,
     generation.router,
     account.router,
@@ -58,7 +60,7 @@ _ASKED_ACROSS_ORIGINS = [
 ]
 _ANSWERED_ACROSS_ORIGINS = [
     *("etag", "location", "ratelimit", "ratelimit-policy", "retry-after"),
-    *("traceparent", "x-request-id", "x-should-retry"),
+    *("traceparent", "x-request-id", "x-should-retry", "idempotent-replayed"),
 ]
 
 

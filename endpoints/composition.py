@@ -20,15 +20,19 @@ from functions import api_keys
 from functions.database import Database
 from functions.forward import Forward
 from functions.generation import EngineClient
+from functions.idempotency import Idempotency
 from functions.ledger import Ledger
 from functions.profiles import Profiles
 from functions.sandbox import ProcessSandbox
 from functions.session_pipeline import SessionPipeline
 from functions.sessions import SessionStore
+from functions.sharing import Comments, Sharing
 from functions.validation import ConstraintValidator
 from infra.settings import Secrets, Settings
 
 KEY_SET_TIMEOUT_S = 3.0
+LEASE_FACTOR = 4
+"""A request that has run for so many generations' time limits is taken for dead; its Idempotency-Key is free again."""
 
 
 @asynccontextmanager
@@ -71,6 +75,9 @@ async def assemble(
             pipeline=SessionPipeline(sessions, forward),
             sessions=sessions,
             profiles=Profiles(database),
+            sharing=Sharing(database),
+            comments=Comments(database),
+            idempotency=Idempotency(database, lease_s=LEASE_FACTOR * settings.generation.timeout_s),
             ledger=Ledger(database, ActingTokens(signer).token, settings.limits),
             api_keys=api_keys.ApiKeys(database),
             authenticator=_authenticator(secrets, database, KeySet(_key_fetcher(http, url)), signer),

@@ -1,30 +1,33 @@
-"""The web tier where a platform starts it: services begin and end with the server's lifespan, traces are exported."""
+"""The web application in a container on Modal: put together when its server starts, in the event loop that serves."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
-from endpoints.app import create_app_of
+from endpoints.app import create_app
 from endpoints.composition import compose
-from endpoints.services import Services
 from functions.generation import EngineClient
+from functions.weights import complete_weights
 from infra.logging_setup import configure_logging
 from infra.settings import Settings, load_secrets, load_telemetry_export
 from infra.telemetry import exported
 
 
-def deployed_app(settings: Settings, engine: EngineClient, tokenizer_file: Path) -> FastAPI:
-    """An application that composes itself at start-up. Raises `SettingsError` when a secret is missing."""
-    secrets = load_secrets()
-    export = load_telemetry_export()
+def deployed_app(settings: Settings, engine: EngineClient) -> ASGIApp:
+    """An ASGI application whose lifespan holds the services. Secrets are read then, not before: not into a snapshot.
+
+    It does not start without the model's tokenizer, and says what to run (`EngineUnavailable`).
+    """
 
     @asynccontextmanager
-    async def services() -> AsyncIterator[Services]:
+    async def lifespan(outer: Starlette) -> AsyncIterator[None]:
         configure_logging()
-        with exported("lift-sys-web", settings.environment, settings.telemetry, export):
-            async with compose(settings, secrets, engine, tokenizer_file) as composed:
-                yield composed
+        tokenizer = complete_weights(settings.engine, settings.environment) / "tokenizer.json"
+        with exported("lift-sys-web", settings.environment, settings.telemetry, load_telemetry_export()):
+            async with compose(settings, load_secrets(), engine, tokenizer) as services:
+                outer.mount("/", create_app(services))
+                yield
 
-    return create_app_of(settings.web, services)
+    return Starlette(lifespan=lifespan)

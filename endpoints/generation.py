@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from endpoints.admission import Admission, admitted
 from endpoints.answering import answer
-from endpoints.guard import App, Generator, GuardedRoute
+from endpoints.guard import App, Generator
+from endpoints.idempotency import CostlyRoute
 from endpoints.openapi import event_stream, problem_responses
 from endpoints.server_sent_events import Event
 from endpoints.services import Services
@@ -32,7 +33,7 @@ from functions.generation import (
 
 _STREAMED = 'event: delta\ndata: {"text":"red"}\n\nevent: done\ndata: {"id":"gen_..."}\n\n'
 
-router = APIRouter(route_class=GuardedRoute, tags=["generation"])
+router = APIRouter(route_class=CostlyRoute, tags=["generation"])
 
 CONSTRAINTS: tuple[ConstraintKind, ...] = ("json_schema", "grammar", "regex", "choice", "structural_tag")
 Text = Annotated[str, StringConstraints(min_length=1)]

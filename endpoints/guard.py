@@ -33,10 +33,13 @@ Scope = Literal["read", "generate", "admin"]
 """What an API key may be for: reading; also creating and changing; also keys, sharing and the profile."""
 
 
+RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
 class GuardedRoute(APIRoute):
     """A route that authenticates its caller, unless its path is public, and takes strict JSON alone."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> RouteHandler:
         """FastAPI's hook for what surrounds a route's own code."""
         handle = super().get_route_handler()
         is_public = self.path_format in PUBLIC_PATHS or self.path in PUBLIC_PATHS
@@ -48,9 +51,13 @@ class GuardedRoute(APIRoute):
                 request.state.caller = await services.authenticator.caller(request.headers)
             if takes_body:
                 require_json(request)
-            return await handle(JsonRequest(request.scope, request.receive))
+            return await self.serve(JsonRequest(request.scope, request.receive), handle)
 
         return guarded
+
+    async def serve(self, request: JsonRequest, handle: RouteHandler) -> Response:
+        """What is done with a request that has been let in; kinds of routes add to it."""
+        return await handle(request)
 
 
 class RequiredScope:

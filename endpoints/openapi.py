@@ -1,6 +1,6 @@
 """The API's description (OpenAPI 3.1): FastAPI's own, completed with credentials and the errors there really are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
 from endpoints.guard import PUBLIC_PATHS
+from endpoints.idempotency import CostlyRoute
 from endpoints.problems import MEDIA_TYPE
 from endpoints.version import VERSION
 
@@ -98,11 +99,18 @@ def describe(app: FastAPI) -> dict[str, Any]:
             routes=app.routes,
             license_info=_LICENSE,
         )
-        _complete(schema, {route.path_format for route in app.routes if isinstance(route, APIRoute)})
+        _complete(schema, [route for route in app.routes if isinstance(route, APIRoute)])
         app.openapi_schema = schema
     return app.openapi_schema
 
 
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "Repeating the request with the same key within 24 hours answers as the first time, at no cost.",
+}
 _LICENSE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
 
 
@@ -111,7 +119,7 @@ def _problem(status: int) -> dict[str, Any]:
     return {"description": HTTPStatus(status).phrase, "content": content}
 
 
-def _complete(schema: dict[str, Any], paths: set[str]) -> None:
+def _complete(schema: dict[str, Any], routes: Sequence[APIRoute]) -> None:
     components = schema.setdefault("components", {})
     schemas: dict[str, Any] = components.setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -121,9 +129,12 @@ def _complete(schema: dict[str, Any], paths: set[str]) -> None:
     schemas["ProblemDocument"] = problem
     components["securitySchemes"] = SECURITY_SCHEMES
     schema["security"] = [{name: []} for name in SECURITY_SCHEMES]
-    for path in paths & schema["paths"].keys():
-        for operation in schema["paths"][path].values():
-            _complete_operation(operation, is_public=path in PUBLIC_PATHS)
+    for route in routes:
+        for method in route.methods if route.include_in_schema else ():
+            operation = schema["paths"][route.path_format][method.lower()]
+            _complete_operation(operation, is_public=route.path_format in PUBLIC_PATHS)
+            if isinstance(route, CostlyRoute):
+                operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
 
 
 def _complete_operation(operation: dict[str, Any], *, is_public: bool) -> None:

@@ -31,6 +31,7 @@ from functions.failures import (
     RateLimited,
     Refused,
     StaleVersion,
+    StillRunning,
     TooManyAtOnce,
     Unauthenticated,
     Unavailable,
@@ -61,6 +62,7 @@ KINDS: Mapping[type[Failure], Kind] = {
     NotFound: Kind("not-found", 404, "There is no such resource"),
     StaleVersion: Kind("stale-version", 412, "The resource has changed since it was read"),
     Conflict: Kind("conflict", 409, "The resource's state does not allow this"),
+    StillRunning: Kind("still-running", 409, "The first request with this Idempotency-Key is still running"),
     Unauthenticated: Kind("unauthenticated", 401, "Valid credentials are needed"),
     Forbidden: Kind("forbidden", 403, "These credentials do not allow this"),
     RateLimited: Kind("rate-limited", 429, "Too many requests"),
@@ -171,6 +173,8 @@ def _headers(failure: Failure) -> Mapping[str, str]:
             return rate_limit_headers(failure)
         case Unauthenticated():
             return {"www-authenticate": 'Bearer realm="lift-sys"'}
+        case StillRunning():
+            return {"x-should-retry": "true", **retry_after(2)}
         case Conflict():
             # OpenAI's clients repeat every 409 unless told not to; a conflict does not pass by itself.
             return {"x-should-retry": "false"}

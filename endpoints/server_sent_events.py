@@ -57,6 +57,7 @@ class EventStream(Response):
         super().__init__(status_code=status_code, headers={**(headers or {}), "x-accel-buffering": "no"})
         del self.headers["content-length"]
         self.background = None
+        self.completed = False  # at its end without a failure, to a client that waited
         self._work = work
         self._keepalive_s = keepalive_s
 
@@ -68,6 +69,7 @@ class EventStream(Response):
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             try:
                 await self._send_events(send_chunk)
+                self.completed = True
             except ClientGone:
                 return
             except Failure as failure:

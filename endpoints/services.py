@@ -11,10 +11,12 @@ from endpoints.database_check import DatabaseCheck
 from functions.api_keys import ApiKeys
 from functions.forward import Forward
 from functions.generation import EngineClient
+from functions.idempotency import Idempotency
 from functions.ledger import Ledger
 from functions.profiles import Profiles
 from functions.session_pipeline import SessionPipeline
 from functions.sessions import SessionStore
+from functions.sharing import Comments, Sharing
 from functions.validation import ConstraintValidator
 from infra.settings import Settings
 
@@ -30,7 +32,10 @@ class Services:
     pipeline: SessionPipeline
     sessions: SessionStore
     profiles: Profiles
+    sharing: Sharing
+    comments: Comments
     ledger: Ledger
+    idempotency: Idempotency
     api_keys: ApiKeys
     authenticator: Authenticator
     database_check: DatabaseCheck

@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from endpoints.admission import admitted
 from endpoints.answering import answer
-from endpoints.guard import App, Generator, GuardedRoute
+from endpoints.guard import App, Generator
+from endpoints.idempotency import CostlyRoute
 from endpoints.openapi import event_stream, problem_responses
 from endpoints.preconditions import etag
 from endpoints.problems import FailureAbout
@@ -22,7 +23,7 @@ from functions.ir import IntermediateRepresentation
 from functions.session_pipeline import Order
 from functions.sessions import Session
 
-router = APIRouter(route_class=GuardedRoute, prefix="/api/sessions", tags=["sessions"])
+router = APIRouter(route_class=CostlyRoute, prefix="/api/sessions", tags=["sessions"])
 
 _STREAMED = 'event: session\ndata: {"session":{...}}\n\nevent: done\ndata: {...}\n\n'
 STEPS = 2

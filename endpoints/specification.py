@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from endpoints.admission import admitted
 from endpoints.answering import answer
-from endpoints.guard import App, Generator, GuardedRoute
+from endpoints.guard import App, Generator
+from endpoints.idempotency import CostlyRoute
 from endpoints.openapi import event_stream, problem_responses
 from endpoints.server_sent_events import Event
 from endpoints.work import Emit
@@ -17,7 +18,7 @@ from functions.forward import Implemented, Progress
 from functions.generation import Timing, Usage
 from functions.ir import IntermediateRepresentation, ir_schema
 
-router = APIRouter(route_class=GuardedRoute, tags=["specification"])
+router = APIRouter(route_class=CostlyRoute, tags=["specification"])
 
 Words = Annotated[str, StringConstraints(min_length=1)]
 _STREAMED = "event: delta\ndata: {...}\n\nevent: done\ndata: {...}\n\n"

@@ -67,6 +67,15 @@ async def web(stack: Stack, settings: Settings, validator: ConstraintValidator) 
 
 
 @pytest.fixture
+async def strict_web(stack: Stack, settings: Settings, validator: ConstraintValidator) -> AsyncIterator[Web]:
+    """As `web`, with limits that a test can reach."""
+    limits = settings.limits.model_copy(update={"reads_per_minute": 5, "generations_per_minute": 3})
+    strict = settings.model_copy(update={"limits": limits})
+    async with assemble(strict, secrets_of(stack), ColdEngine(), validator) as services:
+        yield Web(stack, services, create_app(services))
+
+
+@pytest.fixture
 async def web_with_engine(
     stack: Stack, settings: Settings, validator: ConstraintValidator, engine: Engine
 ) -> AsyncIterator[Web]:

@@ -21,6 +21,7 @@ from functions.failures import (
     RateLimited,
     Refused,
     StaleVersion,
+    StillRunning,
     TooManyAtOnce,
     Unauthenticated,
 )
@@ -54,6 +55,7 @@ OCCURRENCES: list[tuple[Failure, int, dict[str, object], dict[str, str]]] = [
         {},
         {"retry-after": "30", "ratelimit": '"burst";r=0;t=30', "ratelimit-policy": '"burst";q=100;w=60'},
     ),
+    (StillRunning("wait", {}), 409, {}, {"x-should-retry": "true", "retry-after": "2"}),
     (TooManyAtOnce("concurrent", 8, 0, 0, 2), 429, {}, {"retry-after": "2"}),
     (GenerationCut("the code", 512), 422, {}, {}),
     (BudgetExceeded("day", 10, 9.5), 402, {"period": "day", "limit_usd": 10, "spent_usd": 9.5}, {}),

@@ -1,0 +1,93 @@
+"""Idempotency-Key on requests that cost money: sent again, they are answered as the first time, and done once."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from endpoints.guard import GuardedRoute, RouteHandler
+from endpoints.json_request import JsonRequest
+from endpoints.server_sent_events import EventStream, wants_events
+from endpoints.services import Services, services_of
+from functions.callers import Caller
+from functions.failures import Failure
+from functions.idempotency import Lease, StoredAnswer, fingerprint
+
+HEADER = "idempotency-key"
+REPLAYED = {"idempotent-replayed": "true"}
+_KEPT_HEADERS = ("content-type", "etag", "location")
+
+
+class CostlyRoute(GuardedRoute):
+    """A guarded route that takes `Idempotency-Key`.
+
+    Answers are kept, with their status; failures are not: who repeats one tries again. A stream is kept when it has
+    come to its end, and given again whole.
+    """
+
+    async def serve(self, request: JsonRequest, handle: RouteHandler) -> Response:
+        """Raises `StillRunning` while the first request with the key runs, `Refused` when it was another request."""
+        key = request.headers.get(HEADER)
+        if key is None:
+            return await handle(request)
+        services, caller = await services_of(request), request.state.caller
+        path = request.url.path + ("#events" if wants_events(request) else "")
+        begun = await services.idempotency.begin(caller, key, fingerprint(request.method, path, await request.body()))
+        if isinstance(begun, StoredAnswer):
+            return Response(begun.body, begun.status, {**begun.headers, **REPLAYED})
+        kept = _Kept(services, caller, begun)
+        try:
+            response = await handle(request)
+            if isinstance(response, EventStream):
+                return _KeptStream(response, kept)
+            await kept.complete(response.status_code, response.headers, bytes(response.body))
+        except BaseException:
+            await kept.release()
+            raise
+        return response
+
+
+class _Kept:
+    """The answer to be kept under one key. Clean-up runs to its end, whatever becomes of the request."""
+
+    def __init__(self, services: Services, caller: Caller, lease: Lease) -> None:
+        self._services = services
+        self._caller = caller
+        self._lease = lease
+
+    async def complete(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
+        answer = StoredAnswer(status=status, headers=kept, body=body.decode())
+        store = self._services.idempotency.complete(self._caller, self._lease, answer)
+        with suppress(Failure):  # logged there; the answer is good, although it is not kept
+            await self._services.afterwards.finish(store)
+
+    async def release(self) -> None:
+        with suppress(Failure):  # as above: the lease runs out by itself
+            await self._services.afterwards.finish(self._services.idempotency.release(self._caller, self._lease))
+
+
+class _KeptStream(Response):
+    """Sends `stream` as it comes and keeps a copy, which is stored when the stream has ended well."""
+
+    def __init__(self, stream: EventStream, kept: _Kept) -> None:
+        super().__init__(status_code=stream.status_code)
+        self._stream = stream
+        self._kept = kept
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        chunks: list[bytes] = []
+
+        async def send_copied(message: Message) -> None:
+            chunks.append(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._stream(scope, receive, send_copied)
+        finally:
+            if self._stream.completed:
+                await self._kept.complete(self.status_code, Headers(raw=self._stream.raw_headers), b"".join(chunks))
+            else:
+                await self._kept.release()
