@@ -10,6 +10,7 @@ and volumes per Modal environment; `--env` chooses that one.
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ weights = modal.Volume.from_name("lift-sys-weights", create_if_missing=True)
 compiled = modal.Volume.from_name("lift-sys-compiled", create_if_missing=True)
 cache = modal.Dict.from_name(f"lift-sys-{settings.environment}-cache", create_if_missing=True)
 
-supabase = modal.Secret.from_name("supabase", required_keys=["SUPABASE_URL", "SUPABASE_ANON_KEY", "JWT_SIGNING_KEY"])
+supabase = modal.Secret.from_name("supabase", required_keys=["SUPABASE_URL", "SUPABASE_ANON_KEY"])
 service = modal.Secret.from_name("supabase-service", required_keys=["SUPABASE_SERVICE_ROLE_KEY"])
 telemetry_secrets = (
     [modal.Secret.from_name("telemetry", required_keys=["OTEL_EXPORTER_OTLP_ENDPOINT"])]
@@ -112,6 +113,8 @@ class Engine:
     @modal.enter(snap=False)
     async def wake(self) -> None:
         """Take up work: in the container that loaded the model, and in every one that is restored from it."""
+        from functions.cache import DictStore
+        from functions.engine_remote import LAST_START, start_times
         from functions.snapshots import wake_or_restart
         from infra.logging_setup import configure_logging
         from infra.settings import load_telemetry_export
@@ -122,8 +125,10 @@ class Engine:
             exported("lift-sys-engine", settings.environment, settings.telemetry, load_telemetry_export())
         )
         configure_logging()
+        started_s = (await self.engine.status()).last_start_s
         if scaling.memory_snapshot:
-            await wake_or_restart(self.engine, weights.reload.aio)
+            started_s = await wake_or_restart(self.engine, weights.reload.aio)
+        await start_times(DictStore(cache), settings.engine).put(LAST_START, str(started_s).encode())
 
     @modal.method()
     async def generate(self, sent: str) -> AsyncGenerator[str, None]:
@@ -158,16 +163,20 @@ class Engine:
 def web() -> Any:
     """The HTTP surface (docs: `/docs`). It holds no GPU and no service key."""
     from endpoints.deployed import deployed_app
-    from functions.engine_remote import RemoteEngine
+    from functions.cache import DictStore
+    from functions.engine_remote import RemoteEngine, start_times
 
-    engine = RemoteEngine(Engine().generate, settings.engine.model, cold_start_wait_s=scaling.cold_start_wait_s)
-    return deployed_app(settings, engine, cache)
+    starts = start_times(DictStore(cache), settings.engine)
+    engine = RemoteEngine(
+        Engine().generate, settings.engine.model, cold_start_wait_s=scaling.cold_start_wait_s, starts=starts
+    )
+    return deployed_app(settings, engine)
 
 
 @app.function(image=engine_image, volumes={WEIGHTS: weights}, timeout=120 * MINUTES, retries=3)
 def prepare() -> None:
     """Fill the Volume with the model at its pinned revision. Run it again after an interruption: it resumes."""
-    from functions.weights import download_weights
+    from functions.weights_download import download_weights
 
     print(f"{settings.engine.model} is complete in {download_weights(settings.engine)}")  # noqa: T201 - for the operator
     weights.commit()
@@ -195,14 +204,19 @@ async def keep_alive() -> None:
     await engine.update_autoscaler.aio(min_containers=wanted)
 
 
+async def billed(start: datetime, resolution: str) -> dict[datetime, Decimal]:
+    """What Modal has billed this app for, by interval; the last intervals may be missing."""
+    report = await modal.Workspace.from_context().billing.report.aio(start=start, resolution=resolution)
+    return {item["interval_start"]: item["cost"] for item in report if item["object_id"] == app.app_id}
+
+
 @app.function(schedule=modal.Cron("5 * * * *"), timeout=5 * MINUTES, **JOB)
 async def cost_check() -> None:
-    """Record what this app has cost since yesterday, by Modal's own bill; the last hours may be missing from it."""
-    from functions.maintenance import record_costs
+    """Every hour: what this app has cost since yesterday, by Modal's own bill."""
+    from functions.maintenance import report_costs
 
-    start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
-    report = await modal.Workspace.from_context().billing.report.aio(start=start, resolution="h")
-    record_costs({item["interval_start"]: item["cost"] for item in report if item["object_id"] == app.app_id})
+    start = midnight() - timedelta(days=1)
+    report_costs(await billed(start, "h"), since=start)
 
 
 @app.function(schedule=modal.Cron("0 */4 * * *"), timeout=30 * MINUTES, **JOB)
@@ -215,7 +229,7 @@ async def incremental_maintenance() -> None:
 
 @app.function(schedule=modal.Cron("0 2 * * *"), timeout=60 * MINUTES, **JOB)
 async def nightly_maintenance() -> None:
-    """At 02:00: retention."""
+    """At 02:00: what is too old to keep."""
     from functions.maintenance import run_job
 
     await run_job("nightly", load_secrets())
@@ -223,7 +237,13 @@ async def nightly_maintenance() -> None:
 
 @app.function(schedule=modal.Cron("0 3 1 * *"), timeout=30 * MINUTES, **JOB)
 async def monthly_report() -> None:
-    """On the 1st at 03:00: the month's usage."""
-    from functions.maintenance import run_job
+    """On the 1st at 03:00: what the month before has cost, by Modal's own bill."""
+    from functions.maintenance import report_costs
 
-    await run_job("monthly", load_secrets())
+    start = (midnight() - timedelta(days=1)).replace(day=1)
+    report_costs(await billed(start, "d"), since=start)
+
+
+def midnight() -> datetime:
+    """When today began, in UTC."""
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

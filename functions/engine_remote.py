@@ -12,12 +12,16 @@ from typing import Any, Final
 import modal
 import structlog
 
+from functions.cache import Cache, Store
 from functions.event_batches import Batch, Failed, RemoteGeneration, Started
 from functions.failures import EngineUnavailable, GenerationTimeout
 from functions.generation import EngineState, EngineStatus, Finished, GenerationEvent, GenerationRequest
 from infra import telemetry
+from infra.settings import EngineSettings
 
 ATTEMPTS: Final = 2
+LAST_START: Final = "last"
+WEEK_S: Final = 7 * 24 * 3600.0
 STATUS_TIMEOUT_S: Final = 2.0
 STATUS_AGE_S: Final = 1.0
 GRACE_S: Final = 5.0
@@ -28,17 +32,29 @@ _log = structlog.get_logger()
 Generate = modal.Function[Any, Any, Any]
 
 
+def start_times(store: Store, settings: EngineSettings) -> Cache:
+    """Where engines of these settings say under `LAST_START`, in seconds, how long they took to start."""
+    return Cache(store, name="engine-starts", version=f"{settings.model}@{settings.revision}", max_age_s=WEEK_S)
+
+
 class RemoteEngine:
     """An `EngineClient` over the generator method `generate` of Modal's `Engine` class.
 
     `cold_start_wait_s` is how long a generation waits for a container before it is answered `EngineUnavailable`.
-    `client` is Modal's, and its own by default.
+    `starts` is where engines say how long they took to start. `client` is Modal's, and its own by default.
     """
 
     def __init__(
-        self, generate: Generate, model: str, *, cold_start_wait_s: float, client: modal.Client | None = None
+        self,
+        generate: Generate,
+        model: str,
+        *,
+        cold_start_wait_s: float,
+        starts: Cache,
+        client: modal.Client | None = None,
     ) -> None:
         self._generate = generate
+        self._starts = starts
         self._client = client
         self._model = model
         self._cold_start_wait_s = cold_start_wait_s
@@ -89,6 +105,7 @@ class RemoteEngine:
         try:
             async with asyncio.timeout(STATUS_TIMEOUT_S):
                 stats = await self._generate.get_current_stats.aio()
+                last_start = await self._starts.get(LAST_START)
         except Exception as error:  # noqa: BLE001 - whatever it is, the answer is that nothing is known
             return EngineStatus(state="unknown", model=self._model, detail=type(error).__name__)
         state: EngineState = "ready"
@@ -96,7 +113,13 @@ class RemoteEngine:
             state = "warming"
         elif stats.num_total_runners == 0:
             state = "cold"
-        return EngineStatus(state=state, model=self._model, running=stats.num_running_inputs, waiting=stats.backlog)
+        return EngineStatus(
+            state=state,
+            model=self._model,
+            running=stats.num_running_inputs,
+            waiting=stats.backlog,
+            last_start_s=float(last_start) if last_start else None,
+        )
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)

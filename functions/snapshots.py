@@ -1,6 +1,7 @@
 """An engine across a memory snapshot: asleep when it is taken, awake and proved after it is restored."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -15,12 +16,15 @@ WAKE_TIMEOUT_S: Final = 60.0
 _log = structlog.get_logger()
 
 
-async def wake_or_restart(engine: Engine, reload_weights: Callable[[], Awaitable[None]]) -> None:
+async def wake_or_restart(engine: Engine, reload_weights: Callable[[], Awaitable[None]]) -> float:
     """Wake a restored engine and let it write a token; if that fails, start it as if there were no snapshot.
+
+    Returns the seconds that it took.
 
     GPU snapshots are alpha: a restore may crash the engine's process, or leave it with a Volume as it was when the
     snapshot was taken, which `reload_weights` brings up to date.
     """
+    began = time.monotonic()
     try:
         async with asyncio.timeout(WAKE_TIMEOUT_S):
             await engine.wake()
@@ -31,6 +35,7 @@ async def wake_or_restart(engine: Engine, reload_weights: Callable[[], Awaitable
         await engine.stop()
         await reload_weights()
         await engine.start()
+    return time.monotonic() - began
 
 
 def _one_token() -> GenerationRequest:

@@ -1,4 +1,4 @@
-"""The model's weights on disk, by pinned revision: where they are, whether they are complete, how they get there."""
+"""The model's weights on disk, by pinned revision: where they are, and whether they are complete."""
 
 from pathlib import Path
 from typing import Final
@@ -6,7 +6,8 @@ from typing import Final
 from functions.failures import EngineUnavailable
 from infra.settings import EngineSettings
 
-_COMPLETE: Final = ".complete"
+COMPLETE: Final = ".complete"
+"""A file that is there when all others are."""
 
 
 def weights_path(settings: EngineSettings) -> Path:
@@ -17,21 +18,7 @@ def weights_path(settings: EngineSettings) -> Path:
 def complete_weights(settings: EngineSettings, environment: str) -> Path:
     """The directory, once it is complete. Raises `EngineUnavailable`, saying what to run."""
     path = weights_path(settings)
-    if not (path / _COMPLETE).exists():
+    if not (path / COMPLETE).exists():
         command = f"LIFT_SYS_ENV={environment} modal run modal_app.py::prepare"
         raise EngineUnavailable("the model", f"its weights are not in the Volume yet; run: {command}", retry_after_s=60)
     return path
-
-
-def download_weights(settings: EngineSettings) -> Path:
-    """Fetch from the Hugging Face Hub what is missing; what is there, whole or in part, is not fetched again."""
-    path = weights_path(settings)
-    if not (path / _COMPLETE).exists():
-        from huggingface_hub import snapshot_download  # noqa: PLC0415 - only where weights are fetched
-
-        snapshot_download(settings.model, revision=settings.revision, local_dir=path, allow_patterns=_NEEDED)
-        (path / _COMPLETE).touch()
-    return path
-
-
-_NEEDED: Final = ["*.json", "*.txt", "*.jinja", "*.safetensors"]

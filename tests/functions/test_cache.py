@@ -80,10 +80,12 @@ async def test_what_cannot_be_made_raises_for_its_askers_and_is_tried_again(stor
 
 async def test_one_who_gives_up_does_not_end_the_work_of_the_others(store: FileStore):
     cache = cache_over(store)
-    release = asyncio.Event()
-    impatient = asyncio.create_task(cache.get_or_make("schema", making(b"v", [], release)))
+    begun, release = asyncio.Event(), asyncio.Event()
+    impatient = asyncio.create_task(cache.get_or_make("schema", making(b"v", [], release, begun)))
+    await begun.wait()
     patient = asyncio.create_task(cache.get_or_make("schema", making(b"never", [], release)))
-    await asyncio.sleep(0.05)
+    while not cache.statistics.shared:  # noqa: ASYNC110 - that somebody has joined has no event
+        await asyncio.sleep(0.01)
     impatient.cancel()
     release.set()
     assert await patient == b"v"
@@ -91,9 +93,9 @@ async def test_one_who_gives_up_does_not_end_the_work_of_the_others(store: FileS
 
 async def test_the_lock_of_a_process_that_died_is_taken_over(store: FileStore):
     dead = Cache(store, name="verdicts", version="1", max_age_s=60, wait_s=0.0)
-    never = asyncio.Event()
-    stuck = asyncio.create_task(dead.get_or_make("schema", making(b"never", [], never)))
-    await asyncio.sleep(0.05)
+    begun, never = asyncio.Event(), asyncio.Event()
+    stuck = asyncio.create_task(dead.get_or_make("schema", making(b"never", [], never, begun)))
+    await begun.wait()
     heir = Cache(store, name="verdicts", version="1", max_age_s=60, wait_s=0.0)
     assert await heir.get_or_make("schema", making(b"v")) == b"v"
     for task in [stuck, *dead._made_here.values()]:

@@ -10,10 +10,11 @@ import modal
 import pytest
 
 from functions.cache import Cache, DictStore
-from functions.engine_remote import RemoteEngine
+from functions.engine_remote import LAST_START, RemoteEngine, start_times
 from functions.failures import EngineUnavailable, PromptTooLong
 from functions.generation import Delta, Finished, GenerationEvent, GenerationRequest, Message, Sampling
 from infra import telemetry
+from infra.settings import load_settings
 from tests.modal_control_plane.calls import Call, Calls
 from tests.modal_control_plane.command_line import REPOSITORY, modal_command
 from tests.modal_control_plane.containers import Containers
@@ -42,7 +43,19 @@ class Platform:
         await eventually(lambda: not self.containers.of("fu-0000"))
 
     def engine(self, *, cold_start_wait_s: float = 30.0) -> RemoteEngine:
-        return RemoteEngine(self.generate, "scripted", cold_start_wait_s=cold_start_wait_s, client=self.client)
+        return RemoteEngine(
+            self.generate,
+            "scripted",
+            cold_start_wait_s=cold_start_wait_s,
+            starts=self.starts(),
+            client=self.client,
+        )
+
+    def starts(self) -> Cache:
+        return start_times(DictStore(self.dictionary()), load_settings("local").engine)
+
+    def dictionary(self) -> modal.Dict:
+        return modal.Dict.from_name("cache", create_if_missing=True, client=self.client)
 
 
 @pytest.fixture(scope="module")
@@ -129,8 +142,10 @@ async def test_its_status_is_asked_without_starting_a_container(platform: Platfo
     started = len(platform.containers.all)
     assert (await platform.engine().status()).state == "cold"
     assert len(platform.containers.all) == started
+    await platform.starts().put(LAST_START, b"12.5")
     await drained(platform.engine(), "count 1")
-    assert (await platform.engine().status()).state == "ready"
+    status = await platform.engine().status()
+    assert (status.state, status.last_start_s) == ("ready", 12.5)
 
 
 async def test_more_than_one_container_serves_what_one_cannot(platform: Platform, tmp_path: Path):
@@ -144,8 +159,7 @@ async def test_more_than_one_container_serves_what_one_cannot(platform: Platform
 
 
 async def test_a_dict_is_a_cache_that_two_containers_share(platform: Platform):
-    entries = modal.Dict.from_name("cache", create_if_missing=True, client=platform.client)
-    one, other = (Cache(DictStore(entries), name="verdicts", version="1", max_age_s=60) for _ in range(2))
+    one, other = (Cache(DictStore(platform.dictionary()), name="verdicts", version="1", max_age_s=60) for _ in range(2))
     made: list[int] = []
 
     async def make() -> bytes:

@@ -1,0 +1,60 @@
+"""What scheduled jobs do: sweeps by SQL functions, in batches, until nothing is left. Each may run at any time."""
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Final, Literal
+
+import structlog
+
+from functions.database import Database
+from infra.settings import Secrets, SettingsError
+
+Job = Literal["incremental", "nightly"]
+
+SWEEPS: Final[Mapping[Job, tuple[str, ...]]] = {
+    "incremental": ("sweep_stale_reservations",),
+    "nightly": ("sweep_stale_reservations", "forget_idempotency_keys"),
+}
+"""SQL functions that the service role may call; each returns how much it did, 0 when none is left."""
+
+SWEEP_S: Final = 600.0
+"""A sweep that is not done by then goes on in the job's next run."""
+
+_log = structlog.get_logger()
+
+
+async def run_job(job: Job, secrets: Secrets) -> dict[str, int]:
+    """Run the job's sweeps, and return what each did. Raises `SettingsError`, and what the database does."""
+    if secrets.supabase_service_role_key is None:
+        raise SettingsError(
+            "SUPABASE_SERVICE_ROLE_KEY is not set: on Modal it comes from the secret 'supabase-service'"
+        )
+    key = secrets.supabase_service_role_key.get_secret_value()
+    database = Database(str(secrets.supabase_url), secrets.supabase_anon_key.get_secret_value(), timeout_s=60.0)
+    try:
+        done = {function: await _sweep(database, key, function) for function in SWEEPS[job]}
+    finally:
+        await database.close()
+    _log.info("job done", job=job, **done)
+    return done
+
+
+async def _sweep(database: Database, key: str, function: str) -> int:
+    until = time.monotonic() + SWEEP_S
+    total = 0
+    while time.monotonic() < until:
+        done: int = await database.call(function, token=key)
+        if done == 0:
+            break
+        total += done
+    return total
+
+
+def report_costs(costs: Mapping[datetime, Decimal], *, since: datetime) -> Decimal:
+    """Write the sum in US dollars of what was billed, by interval, into the log, and return it."""
+    total = sum(costs.values(), Decimal(0))
+    latest = max(costs, default=None)
+    _log.info("cost", usd=str(total), since=since.isoformat(), latest_billed=latest.isoformat() if latest else None)
+    return total
