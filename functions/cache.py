@@ -116,11 +116,13 @@ class Cache:
     async def _make(self, full: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
         lock = f"{full}/lock"
         held = await self._lock(lock)
-        if not held and (found := await self._await_others(full)) is not None:
-            self.statistics.shared += 1
-            return found
-        self.statistics.misses += 1
         try:
+            # Also by the holder: whoever held it before may have finished since this one looked.
+            found = await (self._read(full) if held else self._await_others(full))
+            if found is not None:
+                self.statistics.shared += 1
+                return found
+            self.statistics.misses += 1
             value = await make()
             await self._write(full, value)
         finally:
