@@ -4,19 +4,34 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
-from functions.engine import Engine
-from functions.generation import GenerationRequest, Message, Sampling
+from functions.generation import EngineClient, GenerationRequest, Message, Sampling
 
 WAKE_TIMEOUT_S: Final = 60.0
 
 _log = structlog.get_logger()
 
 
-async def wake_or_restart(engine: Engine, reload_weights: Callable[[], Awaitable[None]]) -> float:
+class SleepingEngine(EngineClient, Protocol):
+    """What is asked of an engine (`functions.engine`) here."""
+
+    async def wake(self) -> None:
+        """Take the GPU's memory again."""
+        ...
+
+    async def stop(self) -> None:
+        """End its processes, in whatever state they are."""
+        ...
+
+    async def start(self) -> None:
+        """Return when ready."""
+        ...
+
+
+async def wake_or_restart(engine: SleepingEngine, reload_weights: Callable[[], Awaitable[None]]) -> float:
     """Wake a restored engine and let it write a token; if that fails, start it as if there were no snapshot.
 
     Returns the seconds that it took.
