@@ -6,8 +6,9 @@ vLLM is imported when an engine starts, not when this module is: the import take
 import asyncio
 import contextlib
 import json
+import logging
 import multiprocessing
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +22,8 @@ from functions.generation import (
     Message,
     TokenLogprob,
 )
+from functions.parent_watch import end_with_parent
+from functions.validation_grammar import structural_tag_as_lark
 from infra.settings import EngineSettings, apply_process_environment
 
 _TOKENIZER_THREADS = 4
@@ -107,6 +110,7 @@ def _start_core(settings: EngineSettings, model_path: Path) -> Core:
             enable_log_requests=False,
             disable_log_stats=True,
             use_tqdm_on_load=False,
+            additional_config=_InEachProcess(),
             # vLLM reads a prompt and its constraint in these threads: a large one must not hold up the others.
             renderer_num_workers=_TOKENIZER_THREADS,
             # The same two switches as in validation: what was tried there is what is compiled here.
@@ -118,6 +122,27 @@ def _start_core(settings: EngineSettings, model_path: Path) -> Core:
         )
     )
     return core
+
+
+class _InEachProcess:
+    """Travels in vLLM's configuration, which is the first thing that each of its processes unpickles.
+
+    vLLM's plugins would come too late: an engine core waits for its parent, up to five minutes, before it loads them.
+    """
+
+    def compute_hash(self) -> str:
+        """Nothing that vLLM compiles and caches depends on this."""
+        return ""
+
+    def __reduce__(self) -> tuple[Callable[[], "_InEachProcess"], tuple[()]]:
+        return _enter_process, ()
+
+
+def _enter_process() -> _InEachProcess:
+    end_with_parent()
+    # When it breaks, vLLM would log the requests it was working on, with their constraints and stop sequences.
+    logging.getLogger("vllm.logging_utils.dump_input").disabled = True
+    return _InEachProcess()
 
 
 async def _give_up(starting: asyncio.Future[Core]) -> None:
@@ -205,11 +230,12 @@ def _sampling_params(request: GenerationRequest, *, room: int) -> Any:
         frequency_penalty=sampling.frequency_penalty,
         logprobs=sampling.logprobs,
         output_kind=RequestOutputKind.DELTA,
-        structured_outputs=None if constraint is None else _structured_outputs(constraint),
+        structured_outputs=None if constraint is None else structured_outputs(constraint),
     )
 
 
-def _structured_outputs(constraint: Constraint) -> Any:
+def structured_outputs(constraint: Constraint) -> Any:
+    """Give vLLM's `StructuredOutputsParams`: what was tried in validation is what is compiled here."""
     from vllm.sampling_params import StructuredOutputsParams  # noqa: PLC0415 - see the module's docstring
 
     match constraint.kind:
@@ -219,6 +245,9 @@ def _structured_outputs(constraint: Constraint) -> Any:
             return StructuredOutputsParams(json_object=True)
         case "choice":
             return StructuredOutputsParams(choice=json.loads(constraint.source))
+        case "structural_tag":
+            # vLLM's own way to llguidance does not enforce the schemas inside (0.32).
+            return StructuredOutputsParams(grammar=structural_tag_as_lark(constraint.source))
         case kind:
             return StructuredOutputsParams(**{kind: constraint.source})
 

@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from endpoints.jwks import KeySet
-from endpoints.tokens import TokenSigner, TokenVerifier, issuer_of
+from endpoints.tokens import Claims, TokenSigner, TokenVerifier, issuer_of
 from functions.failures import Unauthenticated
 from tests.endpoints.signing import PrivateKey, private_jwk, public_jwk, rsa_key, signing_key
 
@@ -65,7 +65,7 @@ async def test_the_shared_secret_holds_where_there_is_one():
     [
         ({"exp": 1}, "expired"),
         ({"exp": int(time.time()) - 31}, "expired"),
-        ({"nbf": int(time.time()) + 60}, "not valid yet"),
+        ({"nbf": int(time.time()) + 3600}, "not valid yet"),
         ({"iss": "http://elsewhere.test/auth/v1"}, "someone else"),
         ({"aud": "anon"}, "audience"),
         ({"role": "service_role"}, "not a user's"),
@@ -121,6 +121,34 @@ async def test_a_token_with_another_byte_does_not_hold():
     head, body, signature = held.split(".")
     with pytest.raises(Unauthenticated, match="signature"):
         await verifier().verify(f"{head}.{body}.{signature[:-4]}AAAA")
+
+
+class Verified(TokenVerifier):
+    """Counts how often a signature is really looked at."""
+
+    count = 0
+
+    async def _verify(self, token: str) -> Claims:
+        self.count += 1
+        return await super()._verify(token)
+
+
+async def test_a_token_that_held_is_trusted_for_a_minute_and_never_beyond_its_expiry():
+    now = time.time()
+    checking = Verified(issuer=ISSUER, keys=KeySet(_fetch), clock=lambda: now)
+    lasting, ending = token(), token(exp=int(now) - 10)  # the second holds by the skew of clocks alone
+    for _ in range(3):
+        await checking.verify(lasting)
+        await checking.verify(ending)
+    assert checking.count == 2
+    now += 21
+    await checking.verify(lasting)
+    await checking.verify(ending)
+    assert checking.count == 3
+    now += 40
+    await checking.verify(lasting)
+    assert checking.count == 4
+    assert lasting not in str(checking._held)
 
 
 async def test_a_token_that_is_issued_here_holds_here():
