@@ -1,15 +1,15 @@
 """What the real `modal deploy` asks Modal for, per environment, against a control plane on loopback."""
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from modal_proto import api_pb2
 
 from infra.settings import Settings, load_settings
-from tests.modal_control_plane.command_line import REPOSITORY, Finished, modal_command
+from tests.modal_control_plane.command_line import REPOSITORY, Finished, copy_of_the_tree, modal_command
 from tests.modal_control_plane.deployment import App, Deployment
 from tests.modal_control_plane.rpc import Service, served
 
@@ -185,20 +185,11 @@ async def test_an_environment_that_is_none_is_refused_with_advice(environment: s
     assert not deployment.apps
 
 
-@pytest.fixture
-def copied(tmp_path: Path) -> Path:
-    shutil.copy(REPOSITORY / "modal_app.py", tmp_path)
-    for package in ("functions", "endpoints", "infra"):
-        shutil.copytree(REPOSITORY / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "local"))
-    return tmp_path
+async def test_a_wrong_setting_is_refused_with_its_path(tmp_path: Path):
+    def without_containers(settings: dict[str, Any]) -> None:
+        settings["environments"]["staging"]["scaling"]["max_containers"] = 0
 
-
-async def test_a_wrong_setting_is_refused_with_its_path(copied: Path):
-    file = copied / "infra" / "deployment_settings.json"
-    settings = json.loads(file.read_text())
-    settings["environments"]["staging"]["scaling"]["max_containers"] = 0
-    file.write_text(json.dumps(settings))
-    finished = await deploy(Deployment(), "staging", directory=copied)
+    finished = await deploy(Deployment(), "staging", directory=copy_of_the_tree(tmp_path, without_containers))
     assert finished.status != 0
     assert "/environments/staging/scaling/max_containers: Input should be greater than or equal to 1" in finished.output
 
@@ -211,13 +202,12 @@ async def test_a_missing_secret_stops_the_deployment_and_is_named():
     assert not any(app.is_deployed for app in deployment.apps.values())
 
 
-async def test_telemetry_is_exported_where_the_settings_say_so(copied: Path):
-    file = copied / "infra" / "deployment_settings.json"
-    settings = json.loads(file.read_text())
-    settings["shared"]["telemetry"]["export"] = True
-    file.write_text(json.dumps(settings))
+async def test_telemetry_is_exported_where_the_settings_say_so(tmp_path: Path):
+    def exporting(settings: dict[str, Any]) -> None:
+        settings["shared"]["telemetry"]["export"] = True
+
     deployment = Deployment()
-    assert (await deploy(deployment, "staging", directory=copied)).status == 0
+    assert (await deploy(deployment, "staging", directory=copy_of_the_tree(tmp_path, exporting))).status == 0
     app = deployment.app("lift-sys-staging")
     for tag in ("web", "Engine.*", *SCHEDULES):
         assert "telemetry" in {deployment.names[secret] for secret in app.function(tag).secret_ids}

@@ -1,10 +1,14 @@
 """The real `modal` command, in a process of its own, pointed at a loopback control plane."""
 
 import asyncio
+import json
 import os
+import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -49,3 +53,17 @@ async def modal_command(
             process.kill()
             await process.wait()
     return Finished(process.returncode or 0, output.decode())
+
+
+def copy_of_the_tree(directory: Path, change: Callable[[dict[str, Any]], None] = lambda _: None) -> Path:
+    """What is deployed, in `directory`, with the settings as `change` leaves them."""
+    shutil.copy(REPOSITORY / "modal_app.py", directory)
+    for package in ("functions", "endpoints", "infra"):
+        shutil.copytree(
+            REPOSITORY / package, directory / package, ignore=shutil.ignore_patterns("__pycache__", "local")
+        )
+    file = directory / "infra" / "deployment_settings.json"
+    settings = json.loads(file.read_text())
+    change(settings)
+    file.write_text(json.dumps(settings))
+    return directory

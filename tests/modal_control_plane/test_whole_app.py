@@ -1,0 +1,142 @@
+"""The whole app, deployed and run in Modal's own containers: web, the real engine on the CPU, jobs, a real database."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from modal_proto import api_pb2
+
+from functions.weights import COMPLETE
+from tests.database_fixtures import Stack
+from tests.modal_control_plane.calls import Calls
+from tests.modal_control_plane.command_line import copy_of_the_tree, modal_command
+from tests.modal_control_plane.containers import Containers
+from tests.modal_control_plane.deployment import App, Deployment
+from tests.modal_control_plane.http import ModalTransport
+from tests.modal_control_plane.rpc import Service, served
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"colour": {"enum": ["red", "green"]}},
+    "required": ["colour"],
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True)
+class Running:
+    """The app as its users meet it."""
+
+    app: App
+    calls: Calls
+    containers: Containers
+    http: httpx.AsyncClient
+
+    def logs(self) -> str:
+        return "\n".join(container.log.decode() for container in self.containers.all)
+
+    async def run(self, job: str) -> api_pb2.GenericResult:
+        arguments = api_pb2.FunctionInput(args=b"\x80\x04)}\x86.", data_format=api_pb2.DATA_FORMAT_PICKLE)  # ((), {})
+        call = self.calls.add(self.app.function_ids[job], api_pb2.FunctionPutInputsItem(input=arguments))
+        await self.calls.wait_until(lambda: call.output, 60)
+        assert call.output, self.logs()
+        return call.output.result
+
+
+@pytest.fixture
+async def running(stack: Stack, model_path: Path, tmp_path: Path) -> AsyncIterator[Running]:
+    weights, tree, homes = (tmp_path / name for name in ("weights", "tree", "homes"))
+
+    def loopback(settings: dict[str, Any]) -> None:
+        local = settings["environments"].pop("local")
+        local["engine"]["weights_directory"] = str(weights)
+        local["scaling"]["memory_snapshot"] = True
+        settings["shared"]["validation"]["processes"] = 1
+        settings["environments"] = {"loopback": local}
+        revision = weights / local["engine"]["model"] / local["engine"]["revision"]
+        revision.mkdir(parents=True)
+        for file in model_path.iterdir():
+            (revision / file.name).symlink_to(file)
+        (revision / COMPLETE).touch()
+
+    tree.mkdir()
+    secrets = {
+        "supabase": {
+            "SUPABASE_URL": stack.url,
+            "SUPABASE_ANON_KEY": stack.anon_key,
+            "JWT_SIGNING_KEY": json.dumps(stack.gateway.keys.signing_key),
+        },
+        "supabase-service": {"SUPABASE_SERVICE_ROLE_KEY": stack.service_role_key},
+    }
+    deployment, calls = Deployment(), Calls()
+    containers = Containers(deployment, calls, homes, secrets=secrets, restore_snapshots=True)
+    async with served(Service(deployment, calls, containers.dicts)) as url:
+        finished = await modal_command(
+            url,
+            "deploy",
+            "modal_app.py",
+            variables={"LIFT_SYS_ENV": "loopback"},
+            directory=copy_of_the_tree(tree, loopback),
+        )
+        assert finished.status == 0, finished.output
+        app = deployment.app("lift-sys-loopback")
+        token = (await stack.user()).token
+        async with httpx.AsyncClient(
+            transport=ModalTransport(calls, app.function_ids["web"]),
+            base_url="https://lift-sys.modal.run",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=240,
+        ) as http:
+            yield Running(app, calls, containers, http)
+            await containers.close()
+
+
+async def test_the_web_tier_answers_from_what_was_mounted_and_wakes_no_engine(running: Running):
+    health = await running.http.get("/health")
+    assert health.status_code == 200, running.logs()
+    assert health.json()["engine"]["state"] == "cold"
+    stranger = await running.http.get("/api/sessions", headers={"Authorization": "Bearer nonsense"})
+    assert stranger.status_code == 401
+    refused = await running.http.post("/api/generate", json={"prompt": "Hi", "regex": "(?=look-ahead)"})
+    assert refused.status_code in {400, 422}, refused.text
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert not running.containers.of(running.app.function_ids["Engine.*"])
+
+
+async def test_jobs_run_with_the_service_key(running: Running):
+    for job in ("incremental_maintenance", "nightly_maintenance", "keep_alive"):
+        result = await running.run(job)
+        assert result.status == api_pb2.GenericResult.GENERIC_STATUS_SUCCESS, running.logs()
+    assert running.app.function_ids["Engine.*"] in running.calls.overrides
+
+
+async def test_generation_streams_from_the_engines_container_and_stops_with_its_client(running: Running):
+    answer = await running.http.post("/api/generate", json={"prompt": "A colour.", "json_schema": SCHEMA})
+    assert answer.status_code == 200, answer.text + running.logs()
+    assert json.loads(answer.json()["text"])["colour"] in {"red", "green"}
+    (engine,) = running.containers.of(running.app.function_ids["Engine.*"])
+    assert engine.checkpoints == 1
+
+    request = {"prompt": "Count upwards, for ever.", "max_tokens": 1000}
+    accept = {"Accept": "text/event-stream"}
+    async with running.http.stream("POST", "/api/generate", json=request, headers=accept) as stream:
+        async for line in stream.aiter_lines():
+            if line.startswith("event: delta"):
+                break
+    async with asyncio.timeout(5):
+        while engine.running():  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.05)
+
+    health = (await running.http.get("/health")).json()
+    assert health["engine"]["state"] == "ready"
+    await engine.stop()
+    async with asyncio.timeout(30):
+        while running.containers.of(engine.function_id):  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.05)
+    assert engine.process is not None
+    assert engine.process.returncode == 0, engine.log.decode()
