@@ -1,9 +1,12 @@
 """The database, as its SQL functions: `POST /rest/v1/rpc/<function>`, by supabase's client, with the caller's token."""
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import aiohttp
@@ -17,6 +20,8 @@ from functions.failures import DatabaseUnavailable, Refused
 CONNECTIONS = 100
 # Shorter than what stands in front of the database keeps an idle connection: a write on one that was just closed fails.
 IDLE_CONNECTION_S = 15.0
+# What a proxy sets in the answer to one user is not sent with the next one's request.
+NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
 
 
 class Database:
@@ -31,7 +36,11 @@ class Database:
         self._timeout_s = timeout_s
         # httpx's own pool is the bottleneck at 50 clients: bench/database.py measures both.
         self._http = httpx.AsyncClient(
-            transport=AiohttpTransport(client=_client_session), timeout=timeout_s, trust_env=False
+            transport=AiohttpTransport(client=_client_session),
+            timeout=timeout_s,
+            trust_env=False,
+            cookies=CookieJar(NO_COOKIES),
+            event_hooks={"response": [_refuse_other_voices]},
         )
 
     async def call(
@@ -63,7 +72,7 @@ class Database:
         except TimeoutError:
             raise DatabaseUnavailable(DATABASE, f"it did not answer within {self._timeout_s:g} s") from None
         except httpx.TransportError as error:
-            raise DatabaseUnavailable(DATABASE, f"it cannot be reached ({type(error).__name__})") from error
+            raise DatabaseUnavailable(DATABASE, f"it cannot be reached ({type(error).__name__.strip('_')})") from error
         except ValueError as error:  # half of a surrogate pair, a number that is none
             raise Refused("", f"the values cannot be written as JSON: {error}") from None
 
@@ -85,9 +94,24 @@ class Database:
         return response.data
 
 
+class _Interposed(httpx.RemoteProtocolError):
+    """Not PostgREST answered, but something in front of it: whether the call arrived is not known."""
+
+
+async def _refuse_other_voices(response: httpx.Response) -> None:
+    """The client reports an error's `code` alone; a gateway's own errors have none, but for the status."""
+    if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR and response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+        return
+    try:
+        is_postgrest = "code" in json.loads(await response.aread())
+    except (ValueError, TypeError):
+        is_postgrest = False
+    if not is_postgrest:
+        raise _Interposed(f"HTTP {response.status_code}", request=response.request)
+
+
 def _client_session() -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=IDLE_CONNECTION_S)
-    # Cookies that a proxy sets for one user's answer are not sent with the next one's request.
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 

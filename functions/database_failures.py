@@ -27,6 +27,7 @@ from functions.failures import (
 )
 
 DATABASE = "the database"
+SQLSTATE_LENGTH = 5
 
 # The transaction was rolled back because of another one: the very same call may succeed at once.
 LOST_A_RACE = {"40001", "40P01"}
@@ -44,7 +45,7 @@ def failure_from(error: APIError, function: str, *, anonymous: bool) -> Failure 
     """The failure that `error`, answered to a call of `function`, stands for."""
     code = error.code or ""
     answer = Answer(function, error.message or code, _detail(error), anonymous=anonymous)
-    build = _FAILURES.get(code) or _FAILURES.get(code[:2])
+    build = _FAILURES.get(code) or (_FAILURES.get(code[:2]) if len(code) == SQLSTATE_LENGTH else None)
     return build(answer) if build else UnexpectedDatabaseError(f"{function}: {answer.message} ({code})")
 
 
@@ -97,7 +98,7 @@ def _cannot_answer(answer: Answer) -> Failure:
     return DatabaseUnavailable(DATABASE, "it cannot answer now")
 
 
-# By code, else by the first two characters: a class of SQLSTATEs.
+# By code, else by the first two characters of an SQLSTATE: its class.
 _FAILURES: dict[str, Callable[[Answer], Failure]] = {
     "PT402": lambda answer: BudgetExceeded(**answer.detail),
     "PT404": lambda answer: NotFound(str(answer.detail.get("what", "resource"))),
@@ -112,6 +113,6 @@ _FAILURES: dict[str, Callable[[Answer], Failure]] = {
     **dict.fromkeys(("22", "23502", "23514", "54000"), _bad_value),
     **dict.fromkeys(("PGRST300", "PGRST301", "PGRST302", "PGRST303", "401"), _bad_token),
     **dict.fromkeys(("PGRST202", "42883"), _no_such_function),
-    **dict.fromkeys((*CONNECTION_LOST, "PGRST003", "429", "502", "503", "504"), _cannot_answer),
+    **dict.fromkeys((*CONNECTION_LOST, "PGRST003"), _cannot_answer),
     **dict.fromkeys(("08", "40", "53", "55", "57", "58"), _cannot_answer),
 }
