@@ -1,8 +1,5 @@
 """The web application: middleware from the outside in, then routes. No globals; everything comes in `Services`."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -10,7 +7,6 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Lifespan
 
 from endpoints import (
     account,
@@ -66,31 +62,14 @@ _ANSWERED_ACROSS_ORIGINS = [
 
 def create_app(services: Services) -> FastAPI:
     """The application over `services`, whose life is the caller's to manage (`endpoints.composition.compose`)."""
-    app = _application(services.settings.web)
-    app.state.services = services
-    return app
-
-
-def create_app_of(web: WebSettings, services: Callable[[], AbstractAsyncContextManager[Services]]) -> FastAPI:
-    """The application over services that live as long as the server does: for platforms that start the application."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with services() as app.state.services:
-            yield
-
-    return _application(web, lifespan)
-
-
-def _application(web: WebSettings, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     app = FastAPI(
         title="lift-sys",
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # a path is right or it is not: redirects lose bodies and leak Host headers
-        middleware=_middleware(web),
-        lifespan=lifespan,
+        middleware=_middleware(services.settings.web),
     )
+    app.state.services = services
     app.add_exception_handler(Failure, answer_failure)
     app.add_exception_handler(RequestValidationError, answer_invalid)
     app.add_exception_handler(HTTPException, answer_http_exception)

@@ -1,5 +1,6 @@
 """The web tier put together, the same on a laptop and on Modal: only the engine and the cache differ, and are given."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -83,6 +84,8 @@ async def assemble(
             authenticator=_authenticator(secrets, database, KeySet(_key_fetcher(http, url)), signer),
             database_check=DatabaseCheck(database.ping),
             afterwards=afterwards,
+            # Streams that last for hours must not take all the places of requests that last for seconds.
+            watchers=asyncio.Semaphore(max(1, settings.web.max_concurrent_requests // 2)),
         )
 
 

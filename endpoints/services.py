@@ -1,5 +1,6 @@
 """What the routes may use: built once at start (`endpoints.composition`), handed in, never reached for."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import cast
 
@@ -40,6 +41,7 @@ class Services:
     authenticator: Authenticator
     database_check: DatabaseCheck
     afterwards: Afterwards
+    watchers: asyncio.Semaphore
 
 
 async def services_of(request: Request) -> Services:

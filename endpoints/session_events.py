@@ -14,6 +14,7 @@ from endpoints.services import Services
 from endpoints.sessions import SessionId
 from endpoints.work import Emit, Work
 from functions.callers import Caller
+from functions.failures import Unavailable
 
 router = APIRouter(route_class=GuardedRoute, prefix="/api/sessions/{session_id}", tags=["sessions"])
 
@@ -41,17 +42,20 @@ async def watch_session(
 
     Credentials are judged again at every step: who may no longer read the session gets an `error` and the end.
     """
+    if app.watchers.locked():
+        raise Unavailable("watching", "as many streams are open here as may be", retry_after_s=5)
 
     async def do(emit: Emit[Event]) -> None:
-        current = await app.sessions.get(caller, session_id)
-        await emit(Event("open", {"version": current.version}))
-        after = int(last_event_id) if last_event_id else await _newest(app, caller, session_id)
-        while True:
-            watching = await app.authenticator.caller(request.headers)
-            for event in await app.sessions.events(watching, session_id, after=after):
-                await emit(Event(event.type, event.data, id=str(event.id)))
-                after = event.id
-            await asyncio.sleep(POLL_S)
+        async with app.watchers:
+            current = await app.sessions.get(caller, session_id)
+            await emit(Event("open", {"version": current.version}))
+            after = int(last_event_id) if last_event_id else await _newest(app, caller, session_id)
+            while True:
+                watching = await app.authenticator.caller(request.headers)
+                for event in await app.sessions.events(watching, session_id, after=after):
+                    await emit(Event(event.type, event.data, id=str(event.id)))
+                    after = event.id
+                await asyncio.sleep(POLL_S)
 
     work = Work(do, request)
     await work.begin()

@@ -4,9 +4,11 @@ RFC 7519 (JWT) with the advice of RFC 8725: the key decides the algorithm, and i
 role are all required.
 """
 
+import hashlib
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jwt
@@ -19,6 +21,8 @@ AUDIENCE = "authenticated"
 ROLE = "authenticated"
 LEEWAY_S = 30
 LONGEST_TOKEN = 8192
+REMEMBERED_S = 60
+CAPACITY = 10_000
 _REQUIRED = ("exp", "iss", "aud", "sub", "role")
 
 
@@ -40,17 +44,37 @@ def issuer_of(supabase_url: str) -> str:
 
 
 class TokenVerifier:
-    """Checks a token's signature and claims. `keys` verify ES256 and RS256; `secret`, where there is one, HS256."""
+    """Checks a token's signature and claims. `keys` verify ES256 and RS256; `secret`, where there is one, HS256.
 
-    def __init__(self, *, issuer: str, keys: KeySet, secret: str | None = None) -> None:
+    A token that held is not verified again for `REMEMBERED_S`, unless it expires: the signature is most of the work
+    that a request means for the web tier. Only hashes of tokens are kept.
+    """
+
+    def __init__(
+        self, *, issuer: str, keys: KeySet, secret: str | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
         self._issuer = issuer
         self._keys = keys
         self._secret = secret
+        self._clock = clock
+        self._held: OrderedDict[bytes, tuple[float, Claims]] = OrderedDict()
 
     async def verify(self, token: str) -> Claims:
         """Raises `Unauthenticated` with the reason, `Unavailable` when the keys cannot be had."""
         if len(token) > LONGEST_TOKEN:
             raise Unauthenticated("the token is longer than any that was issued here")
+        digest = hashlib.sha256(token.encode(errors="replace")).digest()
+        verified_at, claims = self._held.get(digest, (float("-inf"), None))
+        now = self._clock()
+        if claims is None or now - verified_at >= REMEMBERED_S or now >= claims.exp + LEEWAY_S:
+            self._held.pop(digest, None)
+            claims = await self._verify(token)
+            self._held[digest] = (now, claims)
+            while len(self._held) > CAPACITY:
+                self._held.popitem(last=False)
+        return claims
+
+    async def _verify(self, token: str) -> Claims:
         try:
             header = jwt.get_unverified_header(token)
             key, algorithms = await self._key_for(header)

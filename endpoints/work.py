@@ -54,7 +54,11 @@ class Work(Generic[T]):
 
         The event is answered, and stays the next one to be read. Raises `ValueError` when there is none.
         """
-        first = await self.next()
+        try:
+            first = await self.next()
+        except BaseException:
+            await self.close()
+            raise
         if first is None:
             raise ValueError("work without an event has nothing to answer with")
         self._first = first
