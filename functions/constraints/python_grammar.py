@@ -1,87 +1,54 @@
-"""A Lark grammar that holds exactly one Python function, its head as given.
+"""Lark grammars for Python: `grammars/python.lark`, with a start and bounds."""
 
-Indentation is not context-free, but it is once nesting is unrolled: the block at depth 2 is a rule of its own, whose
-lines begin with eight spaces, and which may stand in a loop or not (`break`). Blocks are bounded, since a small model
-that has begun to repeat a statement does not stop by itself.
-"""
-
-import ast
 import json
-import keyword
-from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
+from functools import lru_cache
 
-from functions.failures import ConstraintRefused
+from functions.constraints.signature import Signature, read_signature
+from functions.constraints.template import Grammar, load
+from functions.constraints.unrolling import lark
 from functions.generation import Constraint
 
 DEFAULT_DEPTH = 6
+"""Compound statements within each other, in a function."""
 DEFAULT_STATEMENTS = 30
-_TEMPLATE = Path(__file__).with_name("grammars") / "python.lark"
-# `match`, `case`, `type` and `_` may name things; `__debug__` may not be assigned.
-_RESERVED = "|".join([*keyword.kwlist, "__debug__"])
+# A small model that has begun to repeat itself does not stop: generated code is bounded where texts are not.
+GENERATED = {
+    "MAX_COMMENTS": 3,
+    "MAX_ITEMS": 40,
+    "MAX_NAME": 40,
+    "MAX_STRING": 200,
+    "MAX_LONG": 1500,
+    "MAX_COMMENT": 100,
+}
 
 
 def function_grammar(signature: str, *, depth: int = DEFAULT_DEPTH, statements: int = DEFAULT_STATEMENTS) -> Constraint:
-    """One function with the head `signature` (`def add(a: int) -> int`), nested at most `depth` blocks deep.
+    """One function with the head `signature` (`def add(a: int) -> int`), nested at most `depth` statements deep.
 
-    Raises `ConstraintRefused` for a head that is no Python. `statements` bounds each block.
+    `statements` bounds each block. The text ends with the function: after it, the model can only stop. Raises
+    `ConstraintRefused` for a head that is no Python.
     """
-    head = _canonical_head(signature)
-    rules = [
-        f"start: {json.dumps(head + ':' + chr(10))} (docstring? block1 | docstring)",
-        'docstring: indent1 DOCSTRING "\\n"',
-        *_blocks(depth, statements),
-    ]
-    return Constraint.of("grammar", "\n".join(rules) + "\n\n" + _language())
+    read = read_signature(signature)
+    body = _body(is_async=read.is_async, depth=depth, statements=statements)
+    return Constraint.of("grammar", f"{function_start(read)}\n{body}")
 
 
-@cache
-def _language() -> str:
-    return _TEMPLATE.read_text().replace("@RESERVED@", _RESERVED)
+def function_start(signature: Signature) -> str:
+    """The rules that `start` a text with this head; what follows them is `forced_function` of the grammar."""
+    taken = "|".join(signature.parameters)
+    global_name = f"GLOBAL_NAME: IDENTIFIER & ~/{taken}/" if taken else "GLOBAL_NAME: IDENTIFIER"
+    return f'start: {json.dumps(signature.head, ensure_ascii=False)} forced_function "\\n"?\n{global_name}'
 
 
-def _canonical_head(signature: str) -> str:
-    source = signature.strip().removesuffix(":") + ":\n    pass\n"
-    try:
-        (function,) = ast.parse(source).body
-        compile(source, "<signature>", "exec", dont_inherit=True)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ConstraintRefused("/signature", f"not the head of a Python function: {error}") from None
-    if not isinstance(function, ast.FunctionDef):
-        raise ConstraintRefused("/signature", "not the head of a Python function: write `def name(...) -> type`")
-    return ast.unparse(function).splitlines()[0].removesuffix(":")
+@lru_cache(maxsize=64)
+def _body(*, is_async: bool, depth: int, statements: int) -> str:
+    limits = {**GENERATED, "MAX_LINES": statements, "MAX_NESTING": depth, "MAX_INDENT": depth + 1}
+    return forced(load("python").specialised(limits=limits), is_async=is_async)
 
 
-def _blocks(depth: int, statements: int) -> Iterator[str]:
-    # An indentation is a terminal of its own: the lexer takes the longest match and never goes back, so that
-    # "    else:" as one terminal would swallow the indentation of "    eleven = 11".
-    for level in range(1, depth + 1):
-        for place in ("", "_loop"):
-            line, comment = f"line{level}{place}", f"comment{level}"
-            jump = ' | "break" | "continue"' if place else ""
-            compound = f" | {_compound(level, place)}" if level < depth else ""
-            yield f"block{level}{place}: {comment}{{0,3}} {line} ({line} | {comment}){{0,{statements - 1}}}"
-            yield f'{line}: indent{level} ((simple{jump}) "\\n"{compound})'
-        yield f'comment{level}: indent{level} COMMENT "\\n"'
-        yield f'indent{level}: "{" " * 4 * level}"'
-
-
-def _compound(level: int, place: str) -> str:
-    block, loop, own = f"block{level + 1}{place}", f"block{level + 1}_loop", f"block{level + 1}"
-    indent = f"indent{level}"
-    otherwise = f'({indent} "else:\\n" {block})?'
-    handler = f'{indent} "except " expression (" as " NAME)? ":\\n" {block}'
-    bare = f'{indent} "except:\\n" {block}'
-    handlers = f"(({handler})+ ({bare})? | {bare})"
-    last = f'{indent} "finally:\\n" {block}'
-    return " | ".join(
-        [
-            f'"if " expression ":\\n" {block} ({indent} "elif " expression ":\\n" {block}){{0,8}} {otherwise}',
-            f'"for " targets " in " values ":\\n" {loop} {otherwise}',
-            f'"while " expression ":\\n" {loop} {otherwise}',
-            f'"with " expression (" as " target)? ":\\n" {block}',
-            f'"try:\\n" {block} ({handlers} {otherwise} ({last})? | {last})',
-            f'"def " NAME "(" (NAME (", " NAME)*)? "):\\n" {own}',
-        ]
-    )
+def forced(grammar: Grammar, *, is_async: bool) -> str:
+    """The grammar's text for what follows a forced head; `function_start` completes it."""
+    suite = "async_suite" if is_async else "function_suite"
+    definitions = {"forced_function": f"{suite}::only(OUTSIDE)"}
+    text = lark(grammar.specialised(definitions=definitions), "forced_function")
+    return "\n".join(line for line in text.split("\n") if not line.startswith("GLOBAL_NAME:"))

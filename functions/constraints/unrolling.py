@@ -1,0 +1,243 @@
+"""Writes a grammar out as Lark for llguidance 1.7: names of bits become numbers, unrolled bits rules of their own.
+
+llguidance evaluates parameters while it parses, but completes a rule for every parameter that the rule was begun with
+at the same place (`process_agenda` in its parser/src/earley/parser.rs compares symbols, not parameters). So a bit that
+may have two values at one place, as the indentation at the end of a line has, cannot be left to it: rules are copied
+for each value of such an `unrolled` bit, as far as they depend on it. All other bits must have, for each rule, one
+value at a place; `grammars/python.lark` is written so that they do.
+"""
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from functions.constraints.template import (
+    Alternative,
+    Bits,
+    Definition,
+    Grammar,
+    Reference,
+    drop_impossible,
+    references,
+    replace_references,
+)
+
+_CHANGE = re.compile(r"(incr|only|with|without)\(([^)]*)\)$")
+_CALL = re.compile(r"\s*(\w+)\(")
+_LONE_CHANGE = re.compile(r"\w+::[a-z]\w*\([^)]*\)$")
+_WORD = re.compile(r"\b[A-Z][A-Z_]+\b")
+_BOUND = re.compile(r"\{([01]),([A-Z_]+)\}")
+_NO_LIMIT = 2**16
+_COMPARISONS: dict[str, Callable[[int, int], bool]] = {
+    "eq": operator.eq,
+    "lt": operator.lt,
+    "bit_set": lambda value, _: bool(value),
+    "bit_clear": lambda value, _: not value,
+}
+_ALWAYS = "ge(_, 0)"
+_ALL_BITS = 2**64 - 1
+
+Context = frozenset[tuple[str, int]]
+"""The unrolled bits that are not zero."""
+
+
+@dataclass(frozen=True)
+class _Copy:
+    rule: str
+    context: Context
+
+
+def lark(grammar: Grammar, start: str = "start") -> str:
+    """The text for llguidance, with what `start` leads to."""
+    definitions = _Unrolling(grammar).definitions(start)
+    drop_impossible(definitions)
+    parametric = _parametric(definitions)
+    return "\n".join(_written(definition, parametric) for definition in definitions.values())
+
+
+def _written(definition: Definition, parametric: set[str]) -> str:
+    bodies = []
+    for alternative in definition.alternatives:
+        plain = {r: r.name for r in references(alternative.text) if r.parameter and r.name not in parametric}
+        text = replace_references(alternative.text, plain)
+        bodies.append(f"{text} %if {alternative.condition}" if alternative.condition else text)
+    if len(bodies) == 1 and _LONE_CHANGE.match(bodies[0]):
+        # llguidance takes `a::_: b::incr(_)` for `b` itself and forgets the change (`do_rule_core` in its
+        # parser/src/lark/compiler.rs). A condition that always holds makes it a rule.
+        bodies = [f"{bodies[0]} %if {_ALWAYS}"]
+    head = definition.name + ("::_" if definition.name in parametric else "")
+    return f"{head}: " + "\n    | ".join(bodies)
+
+
+def _parametric(definitions: Mapping[str, Definition]) -> set[str]:
+    """The rules that need a parameter: for a condition, or to hand it on to a rule that does."""
+    parametric = {name for name, d in definitions.items() if any(a.condition for a in d.alternatives)}
+    inner = {
+        name: {r.name for a in d.alternatives for r in references(a.text) if r.parameter and not r.is_constant}
+        for name, d in definitions.items()
+    }
+    while more := {name for name, others in inner.items() if name not in parametric and others & parametric}:
+        parametric |= more
+    return parametric
+
+
+class _Unrolling:
+    def __init__(self, grammar: Grammar) -> None:
+        self._grammar = grammar
+        self._unrolled = {name for name, bits in grammar.bits.items() if bits.unrolled}
+        self._depends = _dependencies(grammar.definitions, self._unrolled)
+
+    def definitions(self, start: str) -> dict[str, Definition]:
+        """All copies that `start` leads to, by their names."""
+        waiting = [_Copy(start, frozenset())]
+        written: dict[str, Definition] = {}
+        while waiting:
+            copy = waiting.pop(0)
+            if _name(copy) not in written:
+                definition, needed = self._copied(copy)
+                written[definition.name] = definition
+                waiting.extend(needed)
+        return written
+
+    def _copied(self, copy: _Copy) -> tuple[Definition, list[_Copy]]:
+        alternatives: list[Alternative] = []
+        needed: list[_Copy] = []
+        for alternative in self._grammar.definitions[copy.rule].alternatives:
+            condition = self._condition(alternative.condition, copy.context)
+            if condition != "false":
+                text, copies = self._body(alternative.text, copy.context)
+                alternatives.append(Alternative(text, condition))
+                needed += copies
+        return Definition(_name(copy), tuple(alternatives)), needed
+
+    def _body(self, text: str, context: Context) -> tuple[str, list[_Copy]]:
+        replacement: dict[Reference, str] = {}
+        copies: list[_Copy] = []
+        for reference in references(text):
+            inner, parameter = self._changed(reference.parameter, context)
+            copy = _Copy(reference.name, self._projected(reference.name, inner))
+            copies.append(copy)
+            replacement[reference] = _name(copy) + (f"::{parameter}" if parameter else "")
+        return self._bounded(replace_references(text, replacement)), copies
+
+    def _changed(self, parameter: str, context: Context) -> tuple[Context, str]:
+        """What a reference's parameter makes of the unrolled bits, and what is left of it for llguidance."""
+        found = _CHANGE.match(parameter)
+        if not found:
+            return context if parameter == "_" else frozenset(), parameter
+        values = {} if found[1] == "only" else dict(context)
+        left: list[Bits] = []
+        for name in re.split(r",\s*", found[2]):
+            bits = self._grammar.bits[name]
+            if not bits.unrolled:
+                left.append(bits)
+            elif found[1] == "incr":
+                values[name] = values.get(name, 0) + 1
+            else:
+                values[name] = int(found[1] != "without")
+        inner = frozenset((name, value) for name, value in values.items() if value)
+        mask = sum(bits.mask for bits in left)
+        if found[1] == "only":
+            return inner, f"{mask:#x}"
+        if not left:
+            return inner, "_"
+        if found[1] == "incr":
+            return inner, f"incr([{left[0].start}:{left[0].end}])"
+        return inner, f"bit_or({mask:#x})" if found[1] == "with" else f"bit_and({_ALL_BITS & ~mask:#x})"
+
+    def _limit(self, name: str) -> int:
+        """A limit in a condition, where `none` is more than any field can hold."""
+        limit = self._grammar.limits[name]
+        return _NO_LIMIT if limit is None else limit
+
+    def _bounded(self, text: str) -> str:
+        """`{0,MAX}` and `{1,MAX}` with the number that the limit stands for; `*` and `+` without one."""
+
+        def written(match: re.Match[str]) -> str:
+            limit = self._grammar.limits[match[2]]
+            if limit is None:
+                return "*" if match[1] == "0" else "+"
+            return f"{{{match[1]},{max(limit, int(match[1]))}}}"
+
+        return _BOUND.sub(written, text)
+
+    def _projected(self, rule: str, context: Context) -> Context:
+        return frozenset((name, value) for name, value in context if name in self._depends[rule])
+
+    def _condition(self, text: str, context: Context) -> str:
+        """The condition as llguidance has it, evaluated as far as the context says; empty for one that holds."""
+        if not text:
+            return ""
+        value, rest = self._evaluate(text, dict(context))
+        if rest.strip():
+            raise ValueError(f"not a condition: {text}")
+        return {True: "", False: "false"}[value] if isinstance(value, bool) else value
+
+    def _evaluate(self, text: str, context: Mapping[str, int]) -> tuple[bool | str, str]:
+        call = _CALL.match(text)
+        if call is None:
+            raise ValueError(f"not a condition: {text}")
+        if call[1] not in {"and", "or", "not"}:
+            inside, _, rest = text[call.end() :].partition(")")
+            return self._comparison(call[1], re.split(r",\s*", inside), context), rest
+        values: list[bool | str] = []
+        rest = text[call.end() :]
+        while True:
+            value, rest = self._evaluate(rest, context)
+            values.append(value)
+            separator, rest = rest.lstrip()[:1], rest.lstrip()[1:]
+            if separator == ")":
+                return _combined(call[1], values), rest
+
+    def _comparison(self, function: str, arguments: list[str], context: Mapping[str, int]) -> bool | str:
+        name = arguments[0]
+        other = arguments[1] if len(arguments) > 1 else "0"
+        number = self._limit(other) if other in self._grammar.limits else int(other, 0)
+        if name in self._unrolled:
+            value = context.get(name, 0)
+            return {"eq": value == number, "lt": value < number, "bit_set": value == 1, "bit_clear": value == 0}[
+                function
+            ]
+        bits = self._grammar.bits[name]
+        if function in {"bit_set", "bit_clear"}:
+            return f"{function}({bits.start})"
+        return f"{function}([{bits.start}:{bits.end}], {number})"
+
+
+def _name(copy: _Copy) -> str:
+    return "_".join([copy.rule, *(f"{name.lower()}{value}" for name, value in sorted(copy.context))])
+
+
+def _combined(function: str, values: list[bool | str]) -> bool | str:
+    if function == "not":
+        (value,) = values
+        return not value if isinstance(value, bool) else f"not({value})"
+    decisive = function == "or"
+    if decisive in values:
+        return decisive
+    open_values = [value for value in values if isinstance(value, str)]
+    if not open_values:
+        return not decisive
+    return open_values[0] if len(open_values) == 1 else f"{function}({', '.join(open_values)})"
+
+
+def _dependencies(definitions: Mapping[str, Definition], names: set[str]) -> dict[str, set[str]]:
+    """The unrolled bits that each rule's text depends on, by its own conditions or by those of rules in it."""
+    depends = {
+        name: {word for a in d.alternatives for word in _WORD.findall(a.condition) if word in names}
+        for name, d in definitions.items()
+    }
+    inner = {
+        name: {r.name for a in d.alternatives for r in references(a.text) if r.parameter not in {"", "0"}}
+        for name, d in definitions.items()
+    }
+    changed = True
+    while changed:
+        changed = False
+        for name, others in inner.items():
+            before = len(depends[name])
+            for other in others:
+                depends[name] |= depends[other]
+            changed |= len(depends[name]) > before
+    return depends
