@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,7 +20,14 @@ from functions.ir import IntermediateRepresentation, ir_schema
 
 router = APIRouter(route_class=CostlyRoute, tags=["specification"])
 
-Words = Annotated[str, StringConstraints(min_length=1)]
+
+def _not_blank(words: str) -> str:
+    if not words.strip():
+        raise ValueError("it is empty; say in plain words what the function should do")
+    return words
+
+
+Words = Annotated[str, AfterValidator(_not_blank)]
 _STREAMED = "event: delta\ndata: {...}\n\nevent: done\ndata: {...}\n\n"
 _PROBLEMS = problem_responses(400, 402, 409, 413, 415, 429, 504)
 

@@ -36,11 +36,7 @@ def with_volume(settings: Settings, tmp_path: Path) -> Settings:
 
 @pytest.mark.usefixtures("own_environment")
 async def test_it_composes_itself_when_the_server_starts(stack: Stack, with_volume: Settings, model_path: Path):
-    weights = weights_path(with_volume.engine)
-    weights.mkdir(parents=True)
-    for file in model_path.iterdir():
-        (weights / file.name).symlink_to(file)
-    (weights / COMPLETE).touch()
+    fill(weights_path(with_volume.engine), model_path)
     app = deployed_app(with_volume, ColdEngine())
     assert isinstance(app, Starlette)
     user = await stack.user()
@@ -60,3 +56,10 @@ async def test_without_the_models_files_it_does_not_start_and_says_what_to_run(w
     with pytest.raises(EngineUnavailable, match="modal run"):
         async with app.router.lifespan_context(app):
             pass
+
+
+def fill(weights: Path, model: Path) -> None:
+    weights.mkdir(parents=True)
+    for file in model.iterdir():
+        (weights / file.name).symlink_to(file)
+    (weights / COMPLETE).touch()
