@@ -1,12 +1,15 @@
-"""What a candidate must pass, cheapest first: it parses, it has the signature, and it does what the examples say."""
+"""What a candidate must pass, cheapest first: it parses, has the signature, knows its names, does what is said."""
 
 import ast
+import builtins
 import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from functions.ir import Example, IntermediateRepresentation
 from functions.sandbox import CallResult, Sandbox, SandboxResult
+
+_BUILTINS = frozenset(dir(builtins))
 
 Verdict = Literal["passed", "failed", "not_run"]
 RELATIVE_TOLERANCE = 1e-9
@@ -52,7 +55,7 @@ async def verify(code: str, ir: IntermediateRepresentation, sandbox: Sandbox) ->
     """Check one candidate against its specification. Raises `Unavailable` when no sandbox can be had."""
     checks = [_parses(code)]
     if checks[-1].verdict == "passed":
-        checks.append(_has_signature(code, ir))
+        checks += [_has_signature(code, ir), _knows_its_names(code)]
     if any(check.verdict == "failed" for check in checks):
         return Evidence([*checks, *(Check(_name(i), "not_run") for i in range(len(ir.examples)))])
     result = await sandbox.run(code, [_call(ir, example) for example in ir.examples])
@@ -103,6 +106,27 @@ def _has_signature(code: str, ir: IntermediateRepresentation) -> Check:
     if found == wanted:
         return Check("signature", "passed")
     return Check("signature", "failed", f"it is {(found or 'no function').splitlines()[0]}")
+
+
+def _knows_its_names(code: str) -> Check:
+    """Names that nothing binds, whatever path is taken: found without running it (pyflakes' F821, without scopes)."""
+    tree = ast.parse(code)
+    used = {node.id: node.lineno for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    bound |= {alias.asname or alias.name.split(".")[0] for node in ast.walk(tree) for alias in _imported(node)}
+    bound |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    bound |= {node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.name}
+    bound |= {node.name or "" for node in ast.walk(tree) if isinstance(node, ast.MatchAs | ast.MatchStar)}
+    bound |= {node.rest or "" for node in ast.walk(tree) if isinstance(node, ast.MatchMapping)}
+    unknown = sorted(used.keys() - bound - _BUILTINS)
+    if not unknown:
+        return Check("names", "passed")
+    return Check("names", "failed", "; ".join(f"line {used[name]}: {name} is not defined" for name in unknown))
+
+
+def _imported(node: ast.AST) -> list[ast.alias]:
+    return node.names if isinstance(node, ast.Import | ast.ImportFrom) else []
 
 
 def _defines(result: SandboxResult) -> Check:

@@ -25,7 +25,14 @@ def sandbox(settings: Settings) -> ProcessSandbox:
 async def test_code_that_does_what_the_examples_say_passes(sandbox: ProcessSandbox):
     evidence = await verify(GOOD, HALVE, sandbox)
     assert evidence.passed
-    assert [check.name for check in evidence.checks] == ["parses", "signature", "runs", "example 1", "example 2"]
+    assert [check.name for check in evidence.checks] == [
+        "parses",
+        "signature",
+        "names",
+        "runs",
+        "example 1",
+        "example 2",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -37,7 +44,8 @@ async def test_code_that_does_what_the_examples_say_passes(sandbox: ProcessSandb
         ("def half(n: int) -> int:\n    return n // 2\n", "signature", "def half("),
         ("def halve(n: int) -> int:\n    return n // 2\n", "example 2", "should raise ValueError, and gave 1"),
         ("def halve(n: int) -> int:\n    return n / 2\n", "example 1", "should give 2, and gave 2.0"),
-        (GOOD.replace("n // 2", "m"), "example 1", "NameError"),
+        (GOOD.replace("n // 2", "m"), "names", "line 4: m is not defined"),
+        (GOOD.replace("n // 2", "int.m"), "example 1", "AttributeError"),
         ("def halve(n: int) -> undefined:\n    return n // 2\n", "signature", "undefined"),
     ],
 )
@@ -58,6 +66,7 @@ async def test_code_that_does_not_run_has_not_passed_its_examples(sandbox: Proce
     assert {check.name: check.verdict for check in evidence.checks} == {
         "parses": "passed",
         "signature": "passed",
+        "names": "passed",
         "runs": "failed",
         "example 1": "not_run",
         "example 2": "not_run",
@@ -87,3 +96,20 @@ def test_floats_are_compared_within_a_tolerance():
     assert same_value(2.0, 2)
     assert same_value(float("nan"), float("nan"))
     assert not same_value(0.3, 0.3001)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return [x for x in range(n)][0]",
+        "import os.path\n    return os.path.sep",
+        "try:\n        return n\n    except ValueError as error:\n        raise KeyError from error",
+        "match n:\n        case [first, *rest]:\n            return rest",
+        "match n:\n        case {'a': b, **more}:\n            return b, more",
+        "return (lambda y, *z: y)(n)",
+        "def inner(m):\n        return m\n    return inner(n)",
+    ],
+)
+async def test_every_way_to_bind_a_name_is_known(sandbox: ProcessSandbox, body: str):
+    evidence = await verify(f"def halve(n: int) -> int:\n    {body}\n", HALVE, sandbox)
+    assert next(check for check in evidence.checks if check.name == "names").verdict == "passed"
