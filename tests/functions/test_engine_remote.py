@@ -38,7 +38,8 @@ class Platform:
         return [*self.calls.calls.values()][-1]
 
     async def scale_to_zero(self) -> None:
-        for container in self.containers.all:
+        await eventually(lambda: all(call.output for call in self.calls.calls.values()))
+        for container in self.containers.of("fu-0000"):
             await container.stop()
         await eventually(lambda: not self.containers.of("fu-0000"))
 
