@@ -136,6 +136,8 @@ class Ledger:
         self._database = database
         self._acting = acting
         self._limits = limits
+        # By reservation, until it is settled or released.
+        self._under_way: dict[str, dict[str, Any]] = {}
 
     async def admit(self, caller: Caller, work: Work) -> Reservation:
         """Reserve the estimate of `work`.
@@ -155,10 +157,14 @@ class Ledger:
         }
         arguments = {"p_id": description.pop("id"), "p_work": description, "p_limits": limits}
         answer = await self._database.call("admit", arguments, token=self._acting(caller))
+        self._under_way[work.id] = description
         return Reservation.model_validate({**answer, "id": work.id})
 
     async def settle(self, caller: Caller, reservation_id: str, outcome: Outcome) -> None:
-        """Book what the work has cost. May be repeated; the first outcome stands. Raises `NotFound`."""
+        """Book what the work has cost. May be repeated; the first outcome stands. Raises `NotFound`.
+
+        Work that this ledger admitted is booked even if the database has lost its reservation in a crash.
+        """
         await self._settle(caller, reservation_id, asdict(outcome))
 
     async def release(self, caller: Caller, reservation_id: str) -> None:
@@ -201,8 +207,13 @@ class Ledger:
         await self._database.call("set_budget", arguments, token=caller.token)
 
     async def _settle(self, caller: Caller, reservation_id: str, outcome: dict[str, Any]) -> None:
-        arguments = {"p_id": identity(reservation_id, "reservation"), "p_outcome": outcome}
+        arguments = {
+            "p_id": identity(reservation_id, "reservation"),
+            "p_outcome": outcome,
+            "p_work": self._under_way.get(reservation_id),
+        }
         await self._database.call("settle", arguments, token=self._acting(caller), idempotent=True)
+        self._under_way.pop(reservation_id, None)
 
 
 def _bucket(policy: str, quota: int, window_s: int) -> dict[str, str | int]:

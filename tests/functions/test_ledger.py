@@ -247,6 +247,22 @@ async def test_a_reservation_whose_server_died_is_released(
     assert (state.reserved_usd, state.spent_usd) == (0, 0.25)
 
 
+async def test_work_whose_reservation_a_crash_forgot_is_booked(
+    ledger: Ledger, alice: Caller, bob: Caller, stack: Stack
+):
+    forgotten, released = await ledger.admit(alice, work(1)), await ledger.admit(alice, work(1))
+    await execute(stack.dsn, "delete from public.generations; update public.budgets set reserved_usd = 0")
+    for _ in range(2):
+        await ledger.settle(alice, forgotten.id, Outcome(0.25))
+    await ledger.release(alice, released.id)
+    state = await day(ledger, alice)
+    assert (state.reserved_usd, state.spent_usd) == (0, 0.25)
+    assert (await ledger.usage(alice)).days[0].generations == 1
+    stolen = await ledger.admit(alice, work(1))
+    with pytest.raises(NotFound):
+        await ledger.settle(bob, stolen.id, Outcome(0))
+
+
 async def test_a_new_period_begins_with_nothing_spent(ledger: Ledger, alice: Caller, stack: Stack):
     tight = limited(ledger, daily_budget_usd=1.0)
     yesterdays = await tight.admit(alice, work(1))
