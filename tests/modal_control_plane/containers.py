@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import signal
 import site
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 from google.protobuf.empty_pb2 import Empty
 from modal_proto import api_pb2
 
+from infra.local.tied_process import tied
 from tests.modal_control_plane.calls import Call, Calls, lost
 from tests.modal_control_plane.deployment import App, Deployment
 from tests.modal_control_plane.dicts import Dicts
@@ -157,7 +159,7 @@ class Containers:
         async with self._socket(home, container) as address:
             container.process = await asyncio.create_subprocess_exec(
                 # -S: this environment knows the tree by an editable install, which the container must not see.
-                *(sys.executable, "-S", "-m", "modal._container_entrypoint"),
+                *tied([sys.executable, "-S", "-m", "modal._container_entrypoint"], ending=signal.SIGKILL),
                 cwd=home / "root",
                 env=self._environment(app, container, home, address),
                 stdin=asyncio.subprocess.DEVNULL,
