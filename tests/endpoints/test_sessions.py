@@ -58,7 +58,7 @@ async def test_an_order_needs_exactly_one_origin_and_knows_its_fields(client: ht
     for body in (
         {},
         {"prompt": "x", "ir": IR},
-        {"prompt": ""},
+        {"prompt": " \n"},
         {"prompt": "x", "until": "moon"},
         {"prompt": "x", "y": 1},
     ):
