@@ -1,27 +1,20 @@
-"""An engine's process must not outlive the one that started it, and ends when that one says so, not the terminal.
-
-vLLM loads `end_with_parent` in each of its processes, as a general plugin (the entry point is in pyproject.toml). Linux
-offers PR_SET_PDEATHSIG for the first, but that is bound to the *thread* that forked; a pidfd (pidfd_open(2)) is bound
-to the process.
-"""
+"""An engine's process must not outlive the one that started it, and ends when that one says so, not the terminal."""
 
 import contextlib
-import multiprocessing
 import os
 import select
 import threading
 
 
-def end_with_parent() -> None:
-    """In a process started by `multiprocessing`: end at once when the parent has ended. Elsewhere: nothing."""
-    parent = multiprocessing.parent_process()
-    if parent is None or parent.pid is None:
-        return
+def end_with(parent: int) -> None:
+    """End this process at once when the process `parent` has ended, also when it ended before this was called.
+
+    Linux offers PR_SET_PDEATHSIG for this, but that is bound to the *thread* that forked, and says nothing of a parent
+    that has ended already; a pidfd (pidfd_open(2)) is bound to the process.
+    """
     try:
-        descriptor = os.pidfd_open(parent.pid)
+        descriptor = os.pidfd_open(parent)
     except ProcessLookupError:
-        os._exit(1)
-    if os.getppid() != parent.pid:  # it ended before, and its number may be another process's by now
         os._exit(1)
     threading.Thread(target=_exit_after, args=(descriptor,), name="parent-watch", daemon=True).start()
     # Ctrl-C goes to the whole process group of a terminal's foreground. It is for the server, which first lets what is

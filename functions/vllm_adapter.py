@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import multiprocessing
+import os
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,7 +23,7 @@ from functions.generation import (
     Message,
     TokenLogprob,
 )
-from functions.parent_watch import end_with_parent
+from functions.parent_watch import end_with
 from functions.validation_grammar import structural_tag_as_lark
 from infra.settings import EngineSettings, apply_process_environment
 
@@ -134,12 +135,13 @@ class _InEachProcess:
         """Nothing that vLLM compiles and caches depends on this."""
         return ""
 
-    def __reduce__(self) -> tuple[Callable[[], "_InEachProcess"], tuple[()]]:
-        return _enter_process, ()
+    def __reduce__(self) -> tuple[Callable[[int], "_InEachProcess"], tuple[int]]:
+        return _enter_process, (os.getpid(),)
 
 
-def _enter_process() -> _InEachProcess:
-    end_with_parent()
+def _enter_process(parent: int) -> _InEachProcess:
+    if parent != os.getpid():  # not just a copy
+        end_with(parent)
     # When it breaks, vLLM would log the requests it was working on, with their constraints and stop sequences.
     logging.getLogger("vllm.logging_utils.dump_input").disabled = True
     return _InEachProcess()
