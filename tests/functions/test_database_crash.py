@@ -121,7 +121,7 @@ async def test_nothing_acknowledged_is_lost_and_nothing_is_half_there(mortal: St
                     os.kill(pid, signal.SIGKILL)
 
     async with asyncio.timeout(120):
-        await asyncio.gather(*(work_on(writer, random.Random(i)) for i, writer in enumerate(writers)))  # noqa: S311
+        await asyncio.gather(*(work_on(writer, random.Random(i)) for i, writer in enumerate(writers)))
     assert kills == []
 
     for writer in writers:

@@ -24,7 +24,7 @@ class WordVectors:
     def _vector(text: str) -> list[float]:
         vector = [0.0] * DIMENSIONS
         for word in text.split():
-            dice = random.Random(word)  # noqa: S311 - the same word, the same direction
+            dice = random.Random(word)
             vector = [total + dice.gauss(0, 1) for total in vector]
         return vector
 

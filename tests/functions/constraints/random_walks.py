@@ -30,7 +30,9 @@ _CONTINUATIONS = """
  for x in | async for x in | as x| from x| := |=|=1|*|**|/|*args|**kw|, *|, /| -> |; |'|"|'''|\"\"\"|{{|}}|{x}|{x|}|!r|:>10| text |\\n|\\x41
   # c| import (\n    |(\n    |,\n    |,\n)|\n)| | _| x|\n
 """
-_CLOSING = "'|\"|'''|\"\"\"|)|]|}|)|]|}|: x|:|:|=x| = x| in x| else x| import x|x|(|0|pass|:\n    pass".split("|")
+_CLOSING = """
+'|"|'''|\"\"\"|)|]|}|)|]|}|: x|:|:|=x| = x| in x| else x| import x|x|(|0|pass|:\n    pass
+"""
 _CLAUSES = ["except:", "finally:", "case _:", "def f():", "else:", "pass"]
 _MOST_TRIES = 14
 
@@ -52,10 +54,12 @@ class Walker:
         self._end = list(tokenizer.eos_tokens)
         breaks = ["\n" + "    " * level for level in range(6)]
         statements = _pieces(_STATEMENTS)
-        self._lines = [b + s for b in breaks[:5] for s in statements] + [":" + b + s for b in breaks[1:5] for s in statements]
+        self._lines = [b + s for b in breaks[:5] for s in statements] + [
+            ":" + b + s for b in breaks[1:5] for s in statements
+        ]
         self._starts = statements
         self._pieces = _pieces(_EXPRESSIONS) * 2 + _pieces(_CONTINUATIONS) * 2 + breaks + [":" + b for b in breaks[1:]]
-        self._closing = _CLOSING * 4 + [b + clause for b in breaks for clause in _CLAUSES]
+        self._closing = _pieces(_CLOSING) * 4 + [b + clause for b in breaks for clause in _CLAUSES]
         self._cache: dict[str, list[int]] = {}
 
     def matcher(self, grammar: str) -> LLMatcher:
@@ -113,7 +117,12 @@ class Walker:
 
 
 def _pieces(text: str) -> list[str]:
-    return [piece.replace("\\n    ", "\n    ") for line in text.strip("\n").split("\n") for piece in line.split("|") if piece]
+    return [
+        piece.replace("\\n    ", "\n    ")
+        for line in text.strip("\n").split("\n")
+        for piece in line.split("|")
+        if piece
+    ]
 
 
 def _is_word(character: str) -> bool:

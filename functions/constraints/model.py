@@ -1,0 +1,221 @@
+"""The constraint set: what clients send, as typed rules. Reading it is strict about rules and tolerant about the rest.
+
+A rule that is not understood would be dropped in silence, so unknown rules and fields are refused. What describes a
+constraint (kind, severity, source, confidence ...) is written in many ways elsewhere: it is read as far as it goes, and
+a warning in the report says what was made of it.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from functions.constraints.dotted import check_dotted
+from functions.constraints.syntax import check_words
+
+Kind = Literal["syntactic", "type_safety", "semantic", "architectural", "operational", "security"]
+Severity = Literal["error", "warning", "info", "hint"]
+Source = Literal[
+    "AST_Pattern",
+    "Type_System",
+    "Control_Flow",
+    "Data_Flow",
+    "Test_Mining",
+    "Documentation",
+    "Telemetry",
+    "User_Defined",
+    "LLM_Analysis",
+]
+Language = Literal["python", "typescript", "json", "text"]
+
+MAX_CONSTRAINTS = 20_000
+Names = Annotated[tuple[str, ...], Field(min_length=1, max_length=10_000)]
+Text = Annotated[str, Field(min_length=1, max_length=100_000)]
+
+
+class _Rule(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _lists_are_tuples(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+
+class SignatureRule(_Rule):
+    """The text holds a function with exactly this head."""
+
+    type: Literal["signature"]
+    signature: Text
+
+
+class NamingRule(_Rule):
+    """Names of each kind match a pattern as a whole; `PascalCase` and its like are names of patterns."""
+
+    type: Literal["naming"]
+    functions: Text | None = None
+    classes: Text | None = None
+    variables: Text | None = None
+    parameters: Text | None = None
+    constants: Text | None = None
+
+
+class ForbidNamesRule(_Rule):
+    """Identifiers that occur nowhere: not as names, attributes, parameters, nor in imports."""
+
+    type: Literal["forbid_names"]
+    names: Names
+
+
+class ForbidCallsRule(_Rule):
+    """Functions that are not called, nor reached in another way that could call them; see `python_names`."""
+
+    type: Literal["forbid_calls"]
+    calls: Names
+
+    _dotted = field_validator("calls")(check_dotted)
+
+
+class MustCallRule(_Rule):
+    """Functions each of which is called."""
+
+    type: Literal["must_call"]
+    calls: Names
+
+    _dotted = field_validator("calls")(check_dotted)
+
+
+class ForbidImportsRule(_Rule):
+    """Modules that are not imported, with all below them."""
+
+    type: Literal["forbid_imports"]
+    modules: Names
+
+    _dotted = field_validator("modules")(check_dotted)
+
+
+class AllowImportsRule(_Rule):
+    """The only modules that are imported, each with all below it. Empty: none is."""
+
+    type: Literal["allow_imports"]
+    modules: Annotated[tuple[str, ...], Field(max_length=10_000)]
+
+    _dotted = field_validator("modules")(check_dotted)
+
+
+class ForbidSyntaxRule(_Rule):
+    """Words of `functions.constraints.syntax`, or names of Python's `ast` node classes."""
+
+    type: Literal["forbid_syntax"]
+    syntax: Names
+
+    _known = field_validator("syntax")(check_words)
+
+
+class AllowSyntaxRule(_Rule):
+    """Of all the words of `functions.constraints.syntax`, the only ones that are used."""
+
+    type: Literal["allow_syntax"]
+    syntax: Annotated[tuple[str, ...], Field(max_length=10_000)]
+
+    _known = field_validator("syntax")(check_words)
+
+
+class RequireAnnotationsRule(_Rule):
+    """Every parameter (but `self` and `cls`) and every result of a function is annotated."""
+
+    type: Literal["require_annotations"]
+
+
+class RequireDocstringRule(_Rule):
+    """Every function and class has a docstring that is not blank."""
+
+    type: Literal["require_docstring"]
+
+
+class MaxNestingRule(_Rule):
+    """Compound statements within each other; a function within a function counts, the outermost one does not."""
+
+    type: Literal["max_nesting"]
+    max: Annotated[int, Field(ge=0, le=100)]
+
+
+class MaxLinesRule(_Rule):
+    """Lines of each function, its head and docstring included; of the text, where there are no functions."""
+
+    type: Literal["max_lines"]
+    max: Annotated[int, Field(ge=1, le=100_000)]
+
+
+class MaxLineLengthRule(_Rule):
+    """Characters of each line."""
+
+    type: Literal["max_line_length"]
+    max: Annotated[int, Field(ge=1, le=100_000)]
+
+
+class MustContainRule(_Rule):
+    """A text that occurs."""
+
+    type: Literal["must_contain"]
+    text: Text
+
+
+class RegexRule(_Rule):
+    """The whole text matches, in the syntax of Rust's `regex` crate."""
+
+    type: Literal["regex"]
+    pattern: Text
+
+
+class ForbidRegexRule(_Rule):
+    """The whole text does not match: the negation of a `regex`."""
+
+    type: Literal["forbid_regex"]
+    pattern: Text
+
+
+class JsonSchemaRule(_Rule):
+    """The text is JSON that is valid against the schema."""
+
+    type: Literal["json_schema"]
+    schema_: Annotated[dict[str, Any] | bool, Field(alias="schema")]
+
+
+class LarkRule(_Rule):
+    """The text is in the language of the grammar (llguidance's Lark)."""
+
+    type: Literal["lark"]
+    grammar: Text
+
+
+class ExamplesRule(_Rule):
+    """Texts that all rules together must accept, and refuse. Checked when the set is compiled."""
+
+    type: Literal["examples"]
+    good: tuple[str, ...] = ()
+    bad: tuple[str, ...] = ()
+
+
+Rule = Annotated[
+    SignatureRule
+    | NamingRule
+    | ForbidNamesRule
+    | ForbidCallsRule
+    | MustCallRule
+    | ForbidImportsRule
+    | AllowImportsRule
+    | ForbidSyntaxRule
+    | AllowSyntaxRule
+    | RequireAnnotationsRule
+    | RequireDocstringRule
+    | MaxNestingRule
+    | MaxLinesRule
+    | MaxLineLengthRule
+    | MustContainRule
+    | RegexRule
+    | ForbidRegexRule
+    | JsonSchemaRule
+    | LarkRule
+    | ExamplesRule,
+    Field(discriminator="type"),
+]
