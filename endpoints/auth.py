@@ -94,10 +94,14 @@ class Authenticator:
         credential = _credential(headers)
         if credential.startswith(PREFIX):
             return await self._api_keys.caller(credential)
-        claims = await self._verifier.verify(credential)
+        return await self.signed_in(credential)
+
+    async def signed_in(self, token: str) -> Caller:
+        """The user whose access token this is. Raises as `caller` does."""
+        claims = await self._verifier.verify(token)
         return Caller(
             user_id=str(claims.sub),
-            token=credential,
+            token=token,
             key_id=None,
             scopes=ALL_SCOPES,
             operator=_is_operator(claims),

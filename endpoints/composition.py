@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from pydantic import SecretStr
 from endpoints.acting import ActingTokens
 from endpoints.afterwards import Afterwards
 from endpoints.auth import ApiKeyCallers, Authenticator
+from endpoints.console.running import RunningOrders
 from endpoints.database_check import DatabaseCheck
 from endpoints.jwks import Fetch, KeySet
 from endpoints.services import Services
 from endpoints.tokens import TokenSigner, TokenVerifier, issuer_of
 from functions import api_keys
-from functions.database import Database
+from functions.database import NO_COOKIES, Database
 from functions.forward import Forward
 from functions.generation import EngineClient
 from functions.idempotency import Idempotency
@@ -28,6 +30,7 @@ from functions.sandbox import ProcessSandbox
 from functions.session_pipeline import SessionPipeline
 from functions.sessions import SessionStore
 from functions.sharing import Comments, Sharing
+from functions.sign_ins import Credentials, SignIns
 from functions.validation import ConstraintValidator
 from infra.settings import Secrets, Settings
 
@@ -38,23 +41,33 @@ LEASE_FACTOR = 4
 
 @asynccontextmanager
 async def compose(
-    settings: Settings, secrets: Secrets, engine: EngineClient, tokenizer_file: Path
+    settings: Settings,
+    secrets: Secrets,
+    engine: EngineClient,
+    tokenizer_file: Path,
+    *,
+    development_user: Credentials | None = None,
 ) -> AsyncIterator[Services]:
     """The services while the block runs. Nothing here waits: not for the engine, the database or the model's files.
 
-    `engine` is started and stopped by whoever made it. `tokenizer_file` is the model's tokenizer.json. Raises
-    `ValueError` where there is no key to sign with.
+    `engine` is started and stopped by whoever made it. `tokenizer_file` is the model's tokenizer.json. Who comes to the
+    console may sign in as `development_user` by one click. Raises `ValueError` where there is no key to sign with.
     """
     async with (
         ConstraintValidator(settings.validation, tokenizer_file) as validator,
-        assemble(settings, secrets, engine, validator) as services,
+        assemble(settings, secrets, engine, validator, development_user=development_user) as services,
     ):
         yield services
 
 
 @asynccontextmanager
 async def assemble(
-    settings: Settings, secrets: Secrets, engine: EngineClient, validator: ConstraintValidator
+    settings: Settings,
+    secrets: Secrets,
+    engine: EngineClient,
+    validator: ConstraintValidator,
+    *,
+    development_user: Credentials | None = None,
 ) -> AsyncIterator[Services]:
     """As `compose`, with a validator that somebody else owns."""
     url = str(secrets.supabase_url)
@@ -62,10 +75,14 @@ async def assemble(
     async with AsyncExitStack() as life:
         database = Database(url, secrets.supabase_anon_key.get_secret_value())
         life.push_async_callback(database.close)
-        http = httpx.AsyncClient(transport=AiohttpTransport(), timeout=KEY_SET_TIMEOUT_S, trust_env=False)
+        http = httpx.AsyncClient(
+            transport=AiohttpTransport(), timeout=KEY_SET_TIMEOUT_S, trust_env=False, cookies=CookieJar(NO_COOKIES)
+        )
         life.push_async_callback(http.aclose)
         afterwards = Afterwards()
         life.push_async_callback(afterwards.close)
+        running_orders = RunningOrders()
+        life.push_async_callback(running_orders.close)
         sessions = SessionStore(database)
         forward = Forward(engine, validator, ProcessSandbox(settings.sandbox), settings)
         yield Services(
@@ -86,6 +103,9 @@ async def assemble(
             afterwards=afterwards,
             # Streams that last for hours must not take all the places of requests that last for seconds.
             watchers=asyncio.Semaphore(max(1, settings.web.max_concurrent_requests // 2)),
+            sign_ins=SignIns(url, secrets.supabase_anon_key.get_secret_value(), http),
+            running_orders=running_orders,
+            development_user=development_user,
         )
 
 

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from endpoints.afterwards import Afterwards
 from endpoints.auth import Authenticator
+from endpoints.console.running import RunningOrders
 from endpoints.database_check import DatabaseCheck
 from functions.api_keys import ApiKeys
 from functions.forward import Forward
@@ -18,6 +19,7 @@ from functions.profiles import Profiles
 from functions.session_pipeline import SessionPipeline
 from functions.sessions import SessionStore
 from functions.sharing import Comments, Sharing
+from functions.sign_ins import Credentials, SignIns
 from functions.validation import ConstraintValidator
 from infra.settings import Settings
 
@@ -42,6 +44,9 @@ class Services:
     database_check: DatabaseCheck
     afterwards: Afterwards
     watchers: asyncio.Semaphore
+    sign_ins: SignIns
+    running_orders: RunningOrders
+    development_user: Credentials | None = None
 
 
 async def services_of(request: Request) -> Services:

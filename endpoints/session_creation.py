@@ -8,17 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
-from endpoints.admission import admitted
 from endpoints.answering import answer
 from endpoints.guard import App, Generator
 from endpoints.idempotency import CostlyRoute
 from endpoints.openapi import event_stream, problem_responses
 from endpoints.preconditions import etag
-from endpoints.problems import FailureAbout
-from endpoints.server_sent_events import Event
-from endpoints.specification import Words, telling
-from endpoints.work import Emit
-from functions.failures import Failure
+from endpoints.session_work import working
+from endpoints.specification import Words
 from functions.ir import IntermediateRepresentation
 from functions.session_pipeline import Order
 from functions.sessions import Session
@@ -26,8 +22,6 @@ from functions.sessions import Session
 router = APIRouter(route_class=CostlyRoute, prefix="/api/sessions", tags=["sessions"])
 
 _STREAMED = 'event: session\ndata: {"session":{...}}\n\nevent: done\ndata: {...}\n\n'
-STEPS = 2
-"""Generations that an order takes at least: the specification and the code."""
 
 
 class CreateSession(BaseModel):
@@ -78,19 +72,7 @@ async def create_session(request: Request, body: CreateSession, app: App, caller
     Then `generation_status` is "error" and the problem document has `session_id`. With `Accept: text/event-stream`:
     `session` at once, `ir` and `code` when they are stored, progress in between, then `done` or `error`.
     """
-    order = body.order()
-
-    async def do(emit: Emit[Event]) -> None:
-        async with admitted(app, request, caller, endpoint="sessions", generations=STEPS) as admission:
-            session = await app.pipeline.accept(caller, order)
-            admission.about_session(session.id)
-            await emit(Event("session", {"session": session.model_dump(mode="json")}))
-            try:
-                session = await app.pipeline.work(caller, session, order, progress=telling(emit), spent=admission.used)
-            except Failure as failure:
-                raise FailureAbout(failure, {"session_id": session.id}) from failure
-        await emit(Event("done", session.model_dump(mode="json")))
-
+    do = working(app, request, caller, body.order())
     return await answer(request, do, status_code=201, headers_of=_headers)
 
 

@@ -19,6 +19,7 @@ import uvicorn
 from endpoints.app import create_app
 from endpoints.composition import compose
 from functions.engine import Engine
+from functions.sign_ins import Credentials
 from infra.local.model import ModelError, prepare_model
 from infra.local.postgres_files import PostgresError
 from infra.local.stack import Developer, LocalStackError, developer, embedded_stack, named_stack
@@ -47,17 +48,20 @@ async def serve() -> None:
         engine.start_in_background()
         try:
             stack = named_stack(say) if has_own_supabase() else embedded_stack(STATE, say)
-            async with stack as secrets, compose(settings, secrets, engine, model / "tokenizer.json") as services:
+            async with stack as secrets:
                 who = await developer(secrets, STATE)
-                config = uvicorn.Config(
-                    create_app(services),
-                    log_config=None,
-                    access_log=False,
-                    server_header=False,
-                    timeout_graceful_shutdown=GRACE_S,
-                )
-                async with _announcing(engine, port, who):
-                    await _Server(config).serve(sockets=[listener])
+                user = Credentials(who.email, who.password)
+                tokenizer = model / "tokenizer.json"
+                async with compose(settings, secrets, engine, tokenizer, development_user=user) as services:
+                    config = uvicorn.Config(
+                        create_app(services),
+                        log_config=None,
+                        access_log=False,
+                        server_header=False,
+                        timeout_graceful_shutdown=GRACE_S,
+                    )
+                    async with _announcing(engine, port, who):
+                        await _Server(config).serve(sockets=[listener])
         finally:
             say("Stopping ...")
             await engine.stop()

@@ -1,0 +1,42 @@
+"""What a session costs money for, as work that emits events: for the API's answers and for the console's."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+
+from endpoints.admission import admitted
+from endpoints.problems import FailureAbout
+from endpoints.server_sent_events import Event
+from endpoints.services import Services
+from endpoints.specification import telling
+from endpoints.work import Emit
+from functions.callers import Caller
+from functions.failures import Failure
+from functions.session_pipeline import Order
+from functions.sessions import Session
+
+STEPS = 2
+"""Generations that an order takes at least: the specification and the code."""
+
+Do = Callable[[Emit[Event]], Awaitable[None]]
+
+
+def working(app: Services, request: Request, caller: Caller, order: Order, session: Session | None = None) -> Do:
+    """Carry out `order`, for a new session or for one that is there.
+
+    Emits `session` when the order is stored, `ir` and `code` when they are, progress in between, then `done`. A failure
+    after the first says which session it is about.
+    """
+
+    async def do(emit: Emit[Event]) -> None:
+        async with admitted(app, request, caller, endpoint="sessions", generations=STEPS) as admission:
+            begun = session or await app.pipeline.accept(caller, order)
+            admission.about_session(begun.id)
+            await emit(Event("session", {"session": begun.model_dump(mode="json")}))
+            try:
+                done = await app.pipeline.work(caller, begun, order, progress=telling(emit), spent=admission.used)
+            except Failure as failure:
+                raise FailureAbout(failure, {"session_id": begun.id}) from failure
+        await emit(Event("done", done.model_dump(mode="json")))
+
+    return do
