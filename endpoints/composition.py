@@ -21,13 +21,16 @@ from endpoints.services import Services
 from endpoints.tokens import TokenSigner, TokenVerifier, issuer_of
 from functions import api_keys
 from functions.database import NO_COOKIES, Database
+from functions.embeddings import Embedder
 from functions.forward import Forward
 from functions.generation import EngineClient
 from functions.idempotency import Idempotency
 from functions.ledger import Ledger
 from functions.profiles import Profiles
 from functions.sandbox import ProcessSandbox
+from functions.search_index import SearchIndex
 from functions.session_pipeline import SessionPipeline
+from functions.session_search import SessionSearch
 from functions.sessions import SessionStore
 from functions.sharing import Comments, Sharing
 from functions.sign_ins import Credentials, SignIns
@@ -46,6 +49,7 @@ async def compose(
     engine: EngineClient,
     tokenizer_file: Path,
     *,
+    embedder: Embedder,
     development_user: Credentials | None = None,
 ) -> AsyncIterator[Services]:
     """The services while the block runs. Nothing here waits: not for the engine, the database or the model's files.
@@ -55,7 +59,9 @@ async def compose(
     """
     async with (
         ConstraintValidator(settings.validation, tokenizer_file) as validator,
-        assemble(settings, secrets, engine, validator, development_user=development_user) as services,
+        assemble(
+            settings, secrets, engine, validator, embedder=embedder, development_user=development_user
+        ) as services,
     ):
         yield services
 
@@ -67,6 +73,7 @@ async def assemble(
     engine: EngineClient,
     validator: ConstraintValidator,
     *,
+    embedder: Embedder,
     development_user: Credentials | None = None,
 ) -> AsyncIterator[Services]:
     """As `compose`, with a validator that somebody else owns."""
@@ -75,6 +82,9 @@ async def assemble(
     async with AsyncExitStack() as life:
         database = Database(url, secrets.supabase_anon_key.get_secret_value())
         life.push_async_callback(database.close)
+        search = SessionSearch(database, embedder)
+        index = SearchIndex(search)
+        life.push_async_callback(index.close)
         http = httpx.AsyncClient(
             transport=AiohttpTransport(), timeout=KEY_SET_TIMEOUT_S, trust_env=False, cookies=CookieJar(NO_COOKIES)
         )
@@ -83,7 +93,7 @@ async def assemble(
         life.push_async_callback(afterwards.close)
         running_orders = RunningOrders()
         life.push_async_callback(running_orders.close)
-        sessions = SessionStore(database)
+        sessions = SessionStore(database, written=index.note)
         forward = Forward(engine, validator, ProcessSandbox(settings.sandbox), settings)
         yield Services(
             settings=settings,
@@ -92,6 +102,7 @@ async def assemble(
             forward=forward,
             pipeline=SessionPipeline(sessions, forward),
             sessions=sessions,
+            search=search,
             profiles=Profiles(database),
             sharing=Sharing(database),
             comments=Comments(database),

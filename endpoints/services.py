@@ -17,6 +17,7 @@ from functions.idempotency import Idempotency
 from functions.ledger import Ledger
 from functions.profiles import Profiles
 from functions.session_pipeline import SessionPipeline
+from functions.session_search import SessionSearch
 from functions.sessions import SessionStore
 from functions.sharing import Comments, Sharing
 from functions.sign_ins import Credentials, SignIns
@@ -34,6 +35,7 @@ class Services:
     forward: Forward
     pipeline: SessionPipeline
     sessions: SessionStore
+    search: SessionSearch
     profiles: Profiles
     sharing: Sharing
     comments: Comments

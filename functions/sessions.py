@@ -1,6 +1,6 @@
 """Sessions: a prompt, its specification, its code, and every version of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -106,6 +106,14 @@ class SessionChanges(BaseModel):
     metadata: dict[str, Any] = {}
 
 
+Written = Callable[[Caller, Session], None]
+"""Told of every version that was written, by whom; it returns at once and raises nothing."""
+
+
+def _untold(_caller: Caller, _session: Session) -> None:
+    """Nobody wants to know."""
+
+
 class SessionStore:
     """Sessions as their callers may see them; one that may not be seen does not exist (`NotFound`).
 
@@ -113,8 +121,9 @@ class SessionStore:
     faster. Writing to what is only shared for reading is `Forbidden`. All raise `DatabaseUnavailable`.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, written: Written = _untold) -> None:
         self._database = database
+        self._written = written
 
     async def create(self, caller: Caller, new: NewSession) -> Session:
         """Version 1. Raises `Conflict` when there is a session of that id."""
@@ -233,4 +242,6 @@ class SessionStore:
         return await self._database.call(function, arguments, token=caller.token, idempotent=True)
 
     async def _write(self, function: str, caller: Caller, arguments: Mapping[str, Any]) -> Session:
-        return Session.model_validate(await self._database.call(function, arguments, token=caller.token))
+        session = Session.model_validate(await self._database.call(function, arguments, token=caller.token))
+        self._written(caller, session)
+        return session

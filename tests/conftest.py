@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from functions.sentence_model import SentenceModel
 from functions.validation import ConstraintValidator
 from infra.settings import Settings, load_settings
 
@@ -14,6 +15,12 @@ pytest_plugins = ["tests.database_fixtures", "tests.data_fixtures", "tests.engin
 @pytest.fixture(scope="session")
 def settings() -> Settings:
     return load_settings("local")
+
+
+@pytest.fixture(scope="session")
+def embedder() -> SentenceModel:
+    """The sentence model, loaded when it is first asked."""
+    return SentenceModel()
 
 
 @pytest.fixture(scope="session")

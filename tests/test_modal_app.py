@@ -62,7 +62,7 @@ async def deploy(deployment: Deployment, environment: str | None, *, directory: 
 def test_the_app_is_what_it_says_and_nothing_more(deployed: Deployed):
     assert deployed.app.is_deployed
     assert deployed.app.tags == {"environment": deployed.settings.environment}
-    assert set(deployed.app.functions) == {"web", "Engine.*", "prepare", *SCHEDULES}
+    assert set(deployed.app.functions) == {"web", "embed", "Engine.*", "prepare", *SCHEDULES}
     assert list(deployed.app.class_ids) == ["Engine"]
 
 
@@ -117,6 +117,7 @@ def test_the_web_tier_is_one_asgi_application(deployed: Deployed):
 def test_every_container_holds_only_the_secrets_that_it_needs(deployed: Deployed):
     assert deployed.secrets("Engine.*") == set()
     assert deployed.secrets("prepare") == set()
+    assert deployed.secrets("embed") == set()
     assert deployed.secrets("web") == {"supabase"}
     for job in SCHEDULES:
         assert deployed.secrets(job) == {"supabase", "supabase-service"}
@@ -159,7 +160,8 @@ def test_every_container_gets_the_code_with_its_data_and_not_the_laptops(deploye
 
 
 def test_images_hold_what_the_locks_say_and_know_their_environment(deployed: Deployed):
-    for tag, lock in {"web": "web.lock", "Engine.*": "engine.lock", "nightly_maintenance": "web.lock"}.items():
+    locks = {"web": "web.lock", "Engine.*": "engine.lock", "embed": "embedding.lock", "nightly_maintenance": "web.lock"}
+    for tag, lock in locks.items():
         image = deployed.function(tag).image_id
         steps = deployed.deployment.image_steps(image)
         locked = (REPOSITORY / "infra" / "requirements" / lock).read_bytes()

@@ -19,6 +19,7 @@ import uvicorn
 from endpoints.app import create_app
 from endpoints.composition import compose
 from functions.engine import Engine
+from functions.sentence_model import SentenceModel
 from functions.sign_ins import Credentials
 from infra.local.model import ModelError, prepare_model
 from infra.local.postgres_files import PostgresError
@@ -52,7 +53,10 @@ async def serve() -> None:
                 who = await developer(secrets, STATE)
                 user = Credentials(who.email, who.password)
                 tokenizer = model / "tokenizer.json"
-                async with compose(settings, secrets, engine, tokenizer, development_user=user) as services:
+                composed = compose(
+                    settings, secrets, engine, tokenizer, embedder=SentenceModel(), development_user=user
+                )
+                async with composed as services:
                     config = uvicorn.Config(
                         create_app(services),
                         log_config=None,

@@ -15,6 +15,7 @@ from endpoints.services import Services
 from functions.engine import Engine
 from functions.failures import EngineUnavailable
 from functions.generation import EngineClient, EngineStatus, GenerationEvent, GenerationRequest
+from functions.sentence_model import SentenceModel
 from functions.validation import ConstraintValidator
 from infra.settings import Secrets, Settings
 from tests.database_fixtures import LocalUser, Stack
@@ -42,6 +43,7 @@ class Web:
     stack: Stack
     services: Services
     app: FastAPI
+    embedder: SentenceModel
 
     def client(self, token: str | None = None) -> httpx.AsyncClient:
         return client_of(self.app, headers={"authorization": f"Bearer {token}"} if token else {})
@@ -60,26 +62,30 @@ def secrets_of(stack: Stack) -> Secrets:
 
 
 @pytest.fixture
-async def web(stack: Stack, settings: Settings, validator: ConstraintValidator) -> AsyncIterator[Web]:
+async def web(
+    stack: Stack, settings: Settings, validator: ConstraintValidator, embedder: SentenceModel
+) -> AsyncIterator[Web]:
     """The web tier before an engine that is cold."""
-    async with assemble(settings, secrets_of(stack), ColdEngine(), validator) as services:
-        yield Web(stack, services, create_app(services))
+    async with assemble(settings, secrets_of(stack), ColdEngine(), validator, embedder=embedder) as services:
+        yield Web(stack, services, create_app(services), embedder)
 
 
 @pytest.fixture
-async def strict_web(stack: Stack, settings: Settings, validator: ConstraintValidator) -> AsyncIterator[Web]:
+async def strict_web(
+    stack: Stack, settings: Settings, validator: ConstraintValidator, embedder: SentenceModel
+) -> AsyncIterator[Web]:
     """As `web`, with limits that a test can reach."""
     limits = settings.limits.model_copy(update={"reads_per_minute": 5, "generations_per_minute": 3})
     strict = settings.model_copy(update={"limits": limits})
-    async with assemble(strict, secrets_of(stack), ColdEngine(), validator) as services:
-        yield Web(stack, services, create_app(services))
+    async with assemble(strict, secrets_of(stack), ColdEngine(), validator, embedder=embedder) as services:
+        yield Web(stack, services, create_app(services), embedder)
 
 
 @pytest.fixture
 async def web_with_engine(
-    stack: Stack, settings: Settings, validator: ConstraintValidator, engine: Engine
+    stack: Stack, settings: Settings, validator: ConstraintValidator, engine: Engine, embedder: SentenceModel
 ) -> AsyncIterator[Web]:
     """The web tier before the real engine."""
     serving: EngineClient = engine
-    async with assemble(settings, secrets_of(stack), serving, validator) as services:
-        yield Web(stack, services, create_app(services))
+    async with assemble(settings, secrets_of(stack), serving, validator, embedder=embedder) as services:
+        yield Web(stack, services, create_app(services), embedder)

@@ -133,7 +133,7 @@ async def test_without_its_database_the_server_says_so_and_does_nothing_that_cos
     unreachable = secrets_of(web.stack).model_copy(update={"supabase_url": HttpUrl(nowhere)})
     user = await web.stack.user()
     token = web.stack.token(user.id, iss=f"{nowhere}/auth/v1")
-    async with assemble(settings, unreachable, ColdEngine(), validator) as services:
+    async with assemble(settings, unreachable, ColdEngine(), validator, embedder=web.embedder) as services:
         headers = {"authorization": f"Bearer {token}"}
         async with client_of(create_app(services), headers=headers) as client:
             health = await client.get("/health")

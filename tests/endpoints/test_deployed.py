@@ -7,6 +7,7 @@ from starlette.applications import Starlette
 
 from endpoints.deployed import deployed_app
 from functions.failures import EngineUnavailable
+from functions.sentence_model import SentenceModel
 from functions.weights import COMPLETE, weights_path
 from infra.settings import Settings, load_secrets
 from tests.database_fixtures import Stack
@@ -35,9 +36,11 @@ def with_volume(settings: Settings, tmp_path: Path) -> Settings:
 
 
 @pytest.mark.usefixtures("own_environment")
-async def test_it_composes_itself_when_the_server_starts(stack: Stack, with_volume: Settings, model_path: Path):
+async def test_it_composes_itself_when_the_server_starts(
+    stack: Stack, with_volume: Settings, model_path: Path, embedder: SentenceModel
+):
     fill(weights_path(with_volume.engine), model_path)
-    app = deployed_app(with_volume, ColdEngine())
+    app = deployed_app(with_volume, ColdEngine(), embedder)
     assert isinstance(app, Starlette)
     user = await stack.user()
     async with (
@@ -50,8 +53,10 @@ async def test_it_composes_itself_when_the_server_starts(stack: Stack, with_volu
 
 
 @pytest.mark.usefixtures("own_environment")
-async def test_without_the_models_files_it_does_not_start_and_says_what_to_run(with_volume: Settings):
-    app = deployed_app(with_volume, ColdEngine())
+async def test_without_the_models_files_it_does_not_start_and_says_what_to_run(
+    with_volume: Settings, embedder: SentenceModel
+):
+    app = deployed_app(with_volume, ColdEngine(), embedder)
     assert isinstance(app, Starlette)
     with pytest.raises(EngineUnavailable, match="modal run"):
         async with app.router.lifespan_context(app):

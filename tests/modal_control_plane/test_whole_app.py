@@ -108,6 +108,19 @@ async def test_the_web_tier_answers_from_what_was_mounted_and_wakes_no_engine(ru
     assert not running.containers.of(running.app.function_ids["Engine.*"])
 
 
+async def test_sessions_are_found_by_meaning_through_the_embedding_function(running: Running):
+    assert (await running.http.get("/api/sessions/search", params={"q": "anything"})).json()["items"] == []
+    ir = {"intent": {"summary": "drop repeated items of an array"}, "signature": {"name": "unique"}}
+    created = await running.http.post("/api/sessions", json={"ir": ir, "until": "ir"})
+    assert created.status_code == 201, created.text + running.logs()
+    assert (await running.run("incremental_maintenance")).status == api_pb2.GenericResult.GENERIC_STATUS_SUCCESS
+    answer = await running.http.get("/api/sessions/search", params={"q": "remove duplicates from a list"})
+    (item,) = answer.json()["items"]
+    assert item["session"]["id"] == created.json()["id"]
+    assert item["similarity"] > 0.4
+    assert running.containers.of(running.app.function_ids["embed"])
+
+
 async def test_jobs_run_with_the_service_key(running: Running):
     for job in ("incremental_maintenance", "nightly_maintenance", "keep_alive"):
         result = await running.run(job)
