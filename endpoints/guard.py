@@ -19,6 +19,9 @@ from functions.failures import Forbidden
 PUBLIC_PATHS = frozenset(
     {
         "/",
+        "/sign-in",
+        "/sign-in/development",
+        "/sign-out",
         "/health",
         "/docs",
         "/docs/problems",

@@ -1,10 +1,11 @@
-"""The pages for people: the front page, the API's documentation, the catalogue of problems, and their files."""
+"""The pages about the API: its documentation, the catalogue of problems; and the files of all pages."""
 
 import html
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
@@ -30,14 +31,8 @@ class Assets(StaticFiles):
 
 def mount_assets(app: FastAPI) -> None:
     """Serve the files that the pages refer to below /assets."""
-    app.mount("/assets/vendor", Assets(directory=CONSOLE / "vendor"))
-    app.mount("/assets", Assets(directory=CONSOLE / "static"))
-
-
-@router.api_route("/", methods=["GET", "HEAD"])
-async def front_page() -> Response:
-    """What this is, and where to go from here."""
-    return _page("index.html")
+    for path, directory in (("/assets/vendor", "vendor"), ("/assets", "static")):
+        app.mount(path, GZipMiddleware(Assets(directory=CONSOLE / directory), compresslevel=6))
 
 
 @router.api_route("/docs", methods=["GET", "HEAD"])

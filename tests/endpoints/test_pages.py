@@ -19,7 +19,7 @@ def app() -> FastAPI:
     return app
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/docs/problems"])
+@pytest.mark.parametrize("path", ["/docs", "/docs/problems"])
 async def test_a_page_needs_nothing_from_elsewhere_and_nothing_inline(path: str):
     async with client_of(app()) as client:
         page = await client.get(path)

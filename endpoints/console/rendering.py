@@ -1,0 +1,130 @@
+"""Templates to pages. Everything is escaped; nothing is inline; what is sent belongs to one user."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from fastapi.exceptions import RequestValidationError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from endpoints.problems import Problem, problem_for
+from endpoints.request_id import request_id_of
+from endpoints.security_headers import PAGE_POLICY
+from endpoints.services import Services
+from functions.failures import Failure
+
+HERE = Path(__file__).parent
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+_HEADERS = {
+    "content-security-policy": PAGE_POLICY,
+    "cache-control": "no-store",
+    "referrer-policy": "same-origin",  # with none, browsers hide a form's origin from ourselves, too
+}
+
+
+def page(request: Request, name: str, /, status: int = 200, **values: Any) -> HTMLResponse:
+    """The template `name` as a response; it also knows who is there and where."""
+    return HTMLResponse(render(request, name, **values), status, _HEADERS)
+
+
+def part(request: Request, name: str, /, status: int = 200, headers: Mapping[str, str] = {}, **values: Any) -> Response:
+    """As `page`, for a part that a script of the page puts in its place."""
+    return HTMLResponse(render(request, name, **values), status, {**_HEADERS, **headers})
+
+
+def render(request: Request, name: str, /, **values: Any) -> str:
+    """The template `name` as text."""
+    services = cast("Services", request.app.state.services)
+    visit = getattr(request.state, "visit", None)
+    known = {
+        "caller": visit and visit.caller,
+        "form_token": visit.form_token if visit else "",
+        "environment": services.settings.environment,
+        "path": request.url.path,
+        "theme": _theme(request),
+    }
+    return _environment().get_template(name).render({**known, **values})
+
+
+def failure_page(request: Request, error: Exception) -> Response:
+    """What went wrong, with what can be done: a page, or a notice for the script that asked."""
+    problem = _problem(error)
+    values = {"problem": problem, "request_id": request_id_of(request.scope)}
+    if request.headers.get("hx-request") == "true":
+        headers = {**problem.headers, "hx-retarget": "#notices", "hx-reswap": "innerHTML"}
+        return part(request, "_notice.html", problem.status, headers, **values)
+    return page(request, "problem.html", problem.status, **values)
+
+
+def _problem(error: Exception) -> Problem:
+    match error:
+        case Failure():
+            return problem_for(error)
+        case RequestValidationError():
+            faults = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors()[:3])
+            return Problem(422, faults)
+        case HTTPException():
+            return Problem(error.status_code, error.detail)
+    raise error
+
+
+def _theme(request: Request) -> str:
+    theme = request.cookies.get("lift-theme", "")
+    return theme if theme in {"light", "dark"} else ""
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["asset"] = _asset
+    environment.filters.update(ago=_ago, instant=_instant, money=_money, as_json=_as_json, duration=_duration)
+    return environment
+
+
+@cache
+def _asset(name: str) -> str:
+    """The address of a static file, another one for another content."""
+    digest = hashlib.sha256((HERE / "static" / name).read_bytes()).hexdigest()[:10]
+    return f"/assets/{name}?v={digest}"
+
+
+def _ago(moment: datetime) -> str:
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    if seconds < MINUTE:
+        return "just now"
+    for unit, name in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")):
+        if seconds >= unit:
+            count = int(seconds // unit)
+            return f"{count} {name}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _money(usd: float) -> str:
+    """Cents are coarse for one generation, and thousandths too fine for a month."""
+    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < MINUTE else f"{int(seconds // MINUTE)} min {int(seconds % MINUTE)} s"

@@ -1,0 +1,80 @@
+"""The console's routes: signed in by cookie, changed by own forms alone, failing as pages or parts of pages."""
+
+from typing import Annotated, cast
+from urllib.parse import quote
+
+from fastapi import Depends
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from endpoints.console import visits
+from endpoints.console.rendering import failure_page
+from endpoints.guard import PUBLIC_PATHS, GuardedRoute, RouteHandler
+from endpoints.server_sent_events import Event, wants_events
+from endpoints.services import services_of
+from functions.callers import Caller
+from functions.failures import Failure, Unauthenticated
+
+_SAFE = frozenset({"GET", "HEAD"})
+
+
+class ConsoleRoute(GuardedRoute):
+    """A page, a part of one, or a form's target."""
+
+    def get_route_handler(self) -> RouteHandler:
+        """FastAPI's hook for what surrounds a route's own code."""
+        handle = APIRoute.get_route_handler(self)
+        is_public = self.path_format in PUBLIC_PATHS
+
+        async def guarded(request: Request) -> Response:
+            services = await services_of(request)
+            visit = None
+            try:
+                visit = request.state.visit = await visits.recognise(services, request)
+                if request.method not in _SAFE:
+                    await visits.require_own_form(request, visit)
+                if visit.caller is None and not is_public:
+                    response = _to_sign_in(request)
+                else:
+                    request.state.caller = visit.caller
+                    response = await handle(request)
+            except Unauthenticated as unauthenticated:
+                response = _to_sign_in(request) if not is_public else failure_page(request, unauthenticated)
+            except (Failure, RequestValidationError, HTTPException) as error:
+                response = failure_page(request, error)
+            if visit is not None:
+                visits.keep(services, request, response, visit)
+            return response
+
+        return guarded
+
+
+def go_to(request: Request, path: str) -> Response:
+    """Send the browser on, whether it asked by a form or by a script of the page."""
+    if is_partial(request):
+        return Response(status_code=204, headers={"hx-redirect": path})
+    return RedirectResponse(path, status_code=303)
+
+
+def is_partial(request: Request) -> bool:
+    """Whether a script of the page asks, for a part of it."""
+    return request.headers.get("hx-request") == "true"
+
+
+def _to_sign_in(request: Request) -> Response:
+    if wants_events(request):
+        # Not an error status: an event source would only try again.
+        return Response(Event("signed-out", {}).encoded(), media_type="text/event-stream")
+    here = request.url.path if request.method in _SAFE else "/"
+    return go_to(request, f"/sign-in?next={quote(here, safe='/')}")
+
+
+async def _visitor(request: Request) -> Caller | None:
+    return cast("visits.Visit", request.state.visit).caller
+
+
+Visitor = Annotated[Caller | None, Depends(_visitor)]
+"""Who is at a public page, if anybody is signed in."""

@@ -1,0 +1,69 @@
+// What every page of the console does in the browser. The pages work without it, as far as forms and links go.
+import hljs from "/assets/vendor/highlightjs/core.min.js";
+import json from "/assets/vendor/highlightjs/json.min.js";
+import python from "/assets/vendor/highlightjs/python.min.js";
+import typescript from "/assets/vendor/highlightjs/typescript.min.js";
+
+hljs.registerLanguage("json", json);
+hljs.registerLanguage("python", python);
+hljs.registerLanguage("typescript", typescript);
+
+const YEAR_S = 60 * 60 * 24 * 365;
+
+function switchTheme() {
+  const root = document.documentElement;
+  const systemIsDark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const isDark = root.dataset.theme ? root.dataset.theme === "dark" : systemIsDark;
+  root.dataset.theme = isDark ? "light" : "dark";
+  document.cookie = `lift-theme=${root.dataset.theme}; path=/; max-age=${YEAR_S}; samesite=lax`;
+}
+
+async function copy(button) {
+  const text = button.parentElement.querySelector("code, input").value ?? button.parentElement.querySelector("code").textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Select and copy by hand";
+  }
+  setTimeout(() => { button.textContent = "Copy"; }, 2000);
+}
+
+function highlight(root) {
+  for (const code of root.querySelectorAll("pre code[class^='language-']:not([data-highlighted])")) hljs.highlightElement(code);
+}
+
+document.addEventListener("click", (event) => {
+  const target = event.target.closest("button, summary, a");
+  for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+  if (!target) return;
+  if (target.matches("[data-theme-toggle]")) switchTheme();
+  if (target.matches("[data-copy]")) copy(target);
+  if (target.matches("[data-dismiss]")) target.closest(".notice").remove();
+  if (target.matches("[data-fill]")) {
+    const field = document.querySelector(target.dataset.fill);
+    field.value = target.dataset.value;
+    field.focus();
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches("textarea")) event.target.form?.requestSubmit();
+});
+
+// A form is sent once, however often its button is pressed; coming back to the page makes it new.
+document.addEventListener("submit", (event) => {
+  if (event.target.method !== "post" || event.target.closest("[hx-post]")) return;
+  setTimeout(() => { for (const button of event.target.querySelectorAll("button[type=submit]")) button.disabled = true; });
+});
+addEventListener("pageshow", (event) => {
+  if (event.persisted) for (const button of document.querySelectorAll("form button[disabled]")) button.disabled = false;
+});
+
+document.addEventListener("htmx:afterSettle", (event) => highlight(event.detail.elt));
+document.addEventListener("htmx:sendError", () => {
+  document.querySelector("#notices").innerHTML = '<div class="notice bad" role="alert">The server cannot be reached. What you see may be out of date.</div>';
+});
+highlight(document);
