@@ -29,6 +29,7 @@ from functions.ledger import Ledger
 from functions.profiles import Profiles
 from functions.sandbox import ProcessSandbox
 from functions.search_index import SearchIndex
+from functions.session_feed import PolledSessionFeed
 from functions.session_pipeline import SessionPipeline
 from functions.session_search import SessionSearch
 from functions.sessions import SessionStore
@@ -103,6 +104,7 @@ async def assemble(
             pipeline=SessionPipeline(sessions, forward),
             sessions=sessions,
             search=search,
+            session_feed=PolledSessionFeed(sessions),
             profiles=Profiles(database),
             sharing=Sharing(database),
             comments=Comments(database),

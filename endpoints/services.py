@@ -16,6 +16,7 @@ from functions.generation import EngineClient
 from functions.idempotency import Idempotency
 from functions.ledger import Ledger
 from functions.profiles import Profiles
+from functions.session_feed import SessionFeed
 from functions.session_pipeline import SessionPipeline
 from functions.session_search import SessionSearch
 from functions.sessions import SessionStore
@@ -36,6 +37,7 @@ class Services:
     pipeline: SessionPipeline
     sessions: SessionStore
     search: SessionSearch
+    session_feed: SessionFeed
     profiles: Profiles
     sharing: Sharing
     comments: Comments

@@ -1,6 +1,6 @@
 """GET /api/sessions/{id}/events: what happens to one session, as it happens."""
 
-import asyncio
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header
@@ -10,16 +10,11 @@ from starlette.responses import Response
 from endpoints.guard import App, GuardedRoute, Reader
 from endpoints.openapi import event_stream, problem_responses
 from endpoints.server_sent_events import Event, EventStream
-from endpoints.services import Services
 from endpoints.sessions import SessionId
 from endpoints.work import Emit, Work
-from functions.callers import Caller
 from functions.failures import Unavailable
 
 router = APIRouter(route_class=GuardedRoute, prefix="/api/sessions/{session_id}", tags=["sessions"])
-
-POLL_S = 1.0
-"""How often the database is asked. Each question is one indexed look-up, judged by row-level security anew."""
 
 _EXAMPLE = 'event: open\ndata: {"version":1}\n\nid: 42\nevent: session.changed\ndata: {"version":2}\n\n'
 
@@ -47,24 +42,13 @@ async def watch_session(
 
     async def do(emit: Emit[Event]) -> None:
         async with app.watchers:
-            current = await app.sessions.get(caller, session_id)
-            await emit(Event("open", {"version": current.version}))
-            after = int(last_event_id) if last_event_id else await _newest(app, caller, session_id)
-            while True:
-                watching = await app.authenticator.caller(request.headers)
-                for event in await app.sessions.events(watching, session_id, after=after):
-                    await emit(Event(event.type, event.data, id=str(event.id)))
-                    after = event.id
-                await asyncio.sleep(POLL_S)
+            now = await app.session_feed.position(caller, session_id)
+            await emit(Event("open", {"version": now.version}))
+            after = int(last_event_id) if last_event_id else now.last_event_id
+            still_watching = partial(app.authenticator.caller, request.headers)
+            async for event in app.session_feed.follow(still_watching, session_id, after=after):
+                await emit(Event(event.type, event.data, id=str(event.id)))
 
     work = Work(do, request)
     await work.begin()
     return EventStream(work)
-
-
-async def _newest(app: Services, caller: Caller, session_id: str) -> int:
-    """The number of the last event there is: who does not resume is told of what comes, not of what was."""
-    newest = 0
-    while events := await app.sessions.events(caller, session_id, after=newest, limit=1000):
-        newest = events[-1].id
-    return newest

@@ -238,6 +238,11 @@ class SessionStore:
         rows = await self._read("list_session_events", caller, arguments)
         return [SessionEvent.model_validate(row) for row in rows]
 
+    async def position(self, caller: Caller, session_id: str) -> tuple[int, int]:
+        """The current version, and the number of the last event (0: none yet)."""
+        row = await self._read("get_session_position", caller, {"p_id": identity(session_id, "session")})
+        return row["version"], row["last_event_id"]
+
     async def _read(self, function: str, caller: Caller, arguments: Mapping[str, Any]) -> Any:
         return await self._database.call(function, arguments, token=caller.token, idempotent=True)
 

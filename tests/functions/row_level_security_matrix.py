@@ -150,7 +150,7 @@ FUNCTIONS = {
         (
             "create_session", "get_session", "list_sessions", "save_session", "delete_session", "list_versions",
             "get_version", "rollback_session", "resolve_hole", "finalize_session", "abandon_session",
-            "list_session_events", "share_session", "list_shares", "revoke_share", "add_comment", "list_comments",
+            "list_session_events", "get_session_position", "share_session", "list_shares", "revoke_share", "add_comment", "list_comments",
             "resolve_comment", "delete_comment", "search_sessions", "get_profile", "update_profile", "create_api_key",
             "list_api_keys", "revoke_api_key", "admit", "settle", "limit_rate", "get_usage", "set_budget",
             "set_user_limits", "begin_idempotent", "complete_idempotent", "release_idempotent",
