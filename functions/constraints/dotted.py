@@ -1,8 +1,8 @@
-"""Dotted names: of modules, and of what is in them."""
+"""Dotted names: of modules, and of what is in them. Relative ones (`.`, `..a`) begin with dots."""
 
 import re
 
-_DOTTED = re.compile(r"\.*[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+_DOTTED = re.compile(r"\.+|\.*[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 def check_dotted(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -15,7 +15,21 @@ def check_dotted(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def covers(module: str, name: str) -> bool:
     """Whether `name` is the module or below it."""
+    if not module.strip("."):
+        return name.startswith(module) and not name.removeprefix(module).startswith(".")
     return name == module or name.startswith(f"{module}.")
+
+
+def parent_and_name(path: str) -> tuple[str, str]:
+    """`os.path`, `join` for `os.path.join`; `.`, `a` for `.a`; an empty parent for what has none."""
+    dots = len(path) - len(path.lstrip("."))
+    above, _, name = path[dots:].rpartition(".")
+    return path[:dots] + above, name
+
+
+def below(module: str, name: str) -> str:
+    """The dotted name of what is imported from a module, relative ones included."""
+    return f"{module}{name}" if module.endswith(".") else f"{module}.{name}"
 
 
 def prefixes(name: str) -> list[str]:

@@ -1,13 +1,9 @@
-"""The constraint set: what clients send, as typed rules. Reading it is strict about rules and tolerant about the rest.
+"""Constraints as typed rules that a machine can act on. `reading` makes them of what clients send."""
 
-A rule that is not understood would be dropped in silence, so unknown rules and fields are refused. What describes a
-constraint (kind, severity, source, confidence ...) is written in many ways elsewhere: it is read as far as it goes, and
-a warning in the report says what was made of it.
-"""
-
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from functions.constraints.dotted import check_dotted
 from functions.constraints.syntax import check_words
@@ -28,17 +24,22 @@ Source = Literal[
 Language = Literal["python", "typescript", "json", "text"]
 
 MAX_CONSTRAINTS = 20_000
-Names = Annotated[tuple[str, ...], Field(min_length=1, max_length=10_000)]
-Text = Annotated[str, Field(min_length=1, max_length=100_000)]
+MAX_NAMES = 10_000
+Word = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Names = Annotated[tuple[Word, ...], Field(min_length=1, max_length=MAX_NAMES)]
+NamesOrNone = Annotated[tuple[Word, ...], Field(max_length=MAX_NAMES)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
 
 
 class _Rule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    @field_validator("*", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _lists_are_tuples(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
+    def _lists_are_tuples(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
 
 
 class SignatureRule(_Rule):
@@ -60,14 +61,16 @@ class NamingRule(_Rule):
 
 
 class ForbidNamesRule(_Rule):
-    """Identifiers that occur nowhere: not as names, attributes, parameters, nor in imports."""
+    """Identifiers that occur nowhere: as names, attributes, parameters, in imports. Dotted ones: as `forbid_calls`."""
 
     type: Literal["forbid_names"]
     names: Names
 
+    _dotted = field_validator("names")(check_dotted)
+
 
 class ForbidCallsRule(_Rule):
-    """Functions that are not called, nor reached in another way that could call them; see `python_names`."""
+    """Functions that are not called, nor reached in a way that could call them; `python_names` says which ways."""
 
     type: Literal["forbid_calls"]
     calls: Names
@@ -97,7 +100,7 @@ class AllowImportsRule(_Rule):
     """The only modules that are imported, each with all below it. Empty: none is."""
 
     type: Literal["allow_imports"]
-    modules: Annotated[tuple[str, ...], Field(max_length=10_000)]
+    modules: NamesOrNone
 
     _dotted = field_validator("modules")(check_dotted)
 
@@ -115,7 +118,7 @@ class AllowSyntaxRule(_Rule):
     """Of all the words of `functions.constraints.syntax`, the only ones that are used."""
 
     type: Literal["allow_syntax"]
-    syntax: Annotated[tuple[str, ...], Field(max_length=10_000)]
+    syntax: NamesOrNone
 
     _known = field_validator("syntax")(check_words)
 
@@ -219,3 +222,40 @@ Rule = Annotated[
     | ExamplesRule,
     Field(discriminator="type"),
 ]
+
+
+class Evidence(BaseModel):
+    """Where a constraint was seen in source code."""
+
+    model_config = ConfigDict(frozen=True)
+
+    file: str
+    line: int
+    text: str = ""
+
+
+class StatedConstraint(BaseModel):
+    """One constraint of a set. `inferred`: its rule was read out of its description. Confidence is from 0 to 1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    kind: Kind = "syntactic"
+    severity: Severity = "error"
+    description: str = ""
+    confidence: float = 1.0
+    source: Source = "User_Defined"
+    priority: int = 0
+    evidence: tuple[Evidence, ...] = ()
+    rule: Rule | None = None
+    inferred: bool = False
+
+
+class ConstraintSet(BaseModel):
+    """Constraints that hold together. `warnings` say what was made of what is not written as it should be."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = ""
+    constraints: tuple[StatedConstraint, ...] = ()
+    warnings: tuple[str, ...] = ()

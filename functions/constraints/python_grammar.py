@@ -1,11 +1,16 @@
-"""Lark grammars for Python: `grammars/python.lark`, with a start and bounds."""
+"""Lark grammars for Python: `grammars/python.lark`, with a start, bounds, and the rules of a constraint set."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
+from functions.constraints.python_names import match_may_be_assigned, name_definitions
+from functions.constraints.requirements import Requirements
 from functions.constraints.signature import Signature, read_signature
-from functions.constraints.template import Grammar, load
-from functions.constraints.unrolling import lark
+from functions.constraints.template import load
+from functions.constraints.unrolling import joined, written
+from functions.failures import ConstraintRefused
 from functions.generation import Constraint
 
 DEFAULT_DEPTH = 6
@@ -20,6 +25,17 @@ GENERATED = {
     "MAX_LONG": 1500,
     "MAX_COMMENT": 100,
 }
+UNBOUNDED_DEPTH = 12
+"""Levels of indentation that the grammar knows at all."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The most that is written: levels of compound statements, statements of a block; `sizes`: names, texts, lists."""
+
+    depth: int = DEFAULT_DEPTH
+    statements: int | None = DEFAULT_STATEMENTS
+    sizes: bool = True
 
 
 def function_grammar(signature: str, *, depth: int = DEFAULT_DEPTH, statements: int = DEFAULT_STATEMENTS) -> Constraint:
@@ -28,27 +44,57 @@ def function_grammar(signature: str, *, depth: int = DEFAULT_DEPTH, statements: 
     `statements` bounds each block. The text ends with the function: after it, the model can only stop. Raises
     `ConstraintRefused` for a head that is no Python.
     """
-    read = read_signature(signature)
-    body = _body(is_async=read.is_async, depth=depth, statements=statements)
-    return Constraint.of("grammar", f"{function_start(read)}\n{body}")
+    return python_grammar(Requirements(signatures=[(read_signature(signature), "")]), Bounds(depth, statements))
 
 
-def function_start(signature: Signature) -> str:
-    """The rules that `start` a text with this head; what follows them is `forced_function` of the grammar."""
+def python_grammar(requirements: Requirements, bounds: Bounds | None = None) -> Constraint:
+    """All that the grammar can hold of `requirements`: a function, if they have a signature, else a small module.
+
+    Raises `ConstraintRefused` when nothing is left that could be written.
+    """
+    bounds = bounds or Bounds()
+    depth = min(bounds.depth, requirements.max_nesting[0]) if requirements.max_nesting else bounds.depth
+    signature = requirements.signatures[0][0] if requirements.signatures else None
+    marks = frozenset(requirements.forbidden_marks) & load("python").words
+    marks |= {"unannotated"} if requirements.annotations else frozenset()
+    marks |= {"undocumented"} if requirements.docstrings else frozenset()
+    marks |= frozenset() if match_may_be_assigned(requirements) else {"match_name"}
+    is_async = signature.is_async if signature else None
+    definitions = _definitions(marks, Bounds(depth, bounds.statements, bounds.sizes), is_async)
+    start = _head(definitions)
+    if start not in definitions:
+        raise ConstraintRefused("", "nothing can be written under these rules")
+    definitions = {**definitions, **name_definitions(requirements, definitions)}
+    if signature is not None:
+        definitions = {**_function_start(signature), **definitions, "GLOBAL_NAME": _global_name(signature)}
+    return Constraint(kind="grammar", source=joined(definitions))
+
+
+def _head(definitions: Mapping[str, str]) -> str:
+    return "start" if "start" in definitions else "forced_function"
+
+
+def _function_start(signature: Signature) -> dict[str, str]:
+    head = json.dumps(signature.head, ensure_ascii=False)
+    return {"start": f'{head} forced_function "\\n"?'}
+
+
+def _global_name(signature: Signature) -> str:
+    """A parameter cannot be made global."""
     taken = "|".join(signature.parameters)
-    global_name = f"GLOBAL_NAME: IDENTIFIER & ~/{taken}/" if taken else "GLOBAL_NAME: IDENTIFIER"
-    return f'start: {json.dumps(signature.head, ensure_ascii=False)} forced_function "\\n"?\n{global_name}'
+    return f"IDENTIFIER & ~/{taken}/" if taken else "IDENTIFIER"
 
 
 @lru_cache(maxsize=64)
-def _body(*, is_async: bool, depth: int, statements: int) -> str:
-    limits = {**GENERATED, "MAX_LINES": statements, "MAX_NESTING": depth, "MAX_INDENT": depth + 1}
-    return forced(load("python").specialised(limits=limits), is_async=is_async)
-
-
-def forced(grammar: Grammar, *, is_async: bool) -> str:
-    """The grammar's text for what follows a forced head; `function_start` completes it."""
+def _definitions(marks: frozenset[str], bounds: Bounds, is_async: bool | None) -> Mapping[str, str]:  # noqa: FBT001 - three states
+    """The grammar without these marks, for what follows a forced head (`is_async`), or for a module (None)."""
+    limits: dict[str, int | None] = dict(GENERATED) if bounds.sizes else {}
+    indent = min(bounds.depth + 1 if is_async is not None else bounds.depth + 2, UNBOUNDED_DEPTH)
+    limits |= {"MAX_LINES": bounds.statements, "MAX_NESTING": bounds.depth, "MAX_INDENT": indent}
+    grammar = load("python").specialised(without=marks, limits=limits)
+    if is_async is None:
+        return written(grammar, "start") if "start" in grammar.definitions else {}
     suite = "async_suite" if is_async else "function_suite"
-    definitions = {"forced_function": f"{suite}::only(OUTSIDE)"}
-    text = lark(grammar.specialised(definitions=definitions), "forced_function")
-    return "\n".join(line for line in text.split("\n") if not line.startswith("GLOBAL_NAME:"))
+    if suite not in grammar.definitions:
+        return {}
+    return written(grammar.specialised(definitions={"forced_function": f"{suite}::only(OUTSIDE)"}), "forced_function")

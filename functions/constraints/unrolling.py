@@ -25,7 +25,7 @@ from functions.constraints.template import (
 
 _CHANGE = re.compile(r"(incr|only|with|without)\(([^)]*)\)$")
 _CALL = re.compile(r"\s*(\w+)\(")
-_LONE_CHANGE = re.compile(r"\w+::[a-z]\w*\([^)]*\)$")
+_CHANGED = re.compile(r"::[a-z]\w*\(")
 _WORD = re.compile(r"\b[A-Z][A-Z_]+\b")
 _BOUND = re.compile(r"\{([01]),([A-Z_]+)\}")
 _NO_LIMIT = 2**16
@@ -50,24 +50,35 @@ class _Copy:
 
 def lark(grammar: Grammar, start: str = "start") -> str:
     """The text for llguidance, with what `start` leads to."""
+    return joined(written(grammar, start))
+
+
+def joined(definitions: Mapping[str, str]) -> str:
+    """The text for llguidance of what `written` gave."""
+    return "\n".join(f"{head}: {body}" for head, body in definitions.items())
+
+
+def written(grammar: Grammar, start: str = "start") -> dict[str, str]:
+    """The bodies of the rules and terminals that `start` leads to, by their heads, for llguidance."""
     definitions = _Unrolling(grammar).definitions(start)
     drop_impossible(definitions)
     parametric = _parametric(definitions)
-    return "\n".join(_written(definition, parametric) for definition in definitions.values())
+    return dict(_written(definition, parametric) for definition in definitions.values())
 
 
-def _written(definition: Definition, parametric: set[str]) -> str:
+def _written(definition: Definition, parametric: set[str]) -> tuple[str, str]:
     bodies = []
     for alternative in definition.alternatives:
         plain = {r: r.name for r in references(alternative.text) if r.parameter and r.name not in parametric}
         text = replace_references(alternative.text, plain)
         bodies.append(f"{text} %if {alternative.condition}" if alternative.condition else text)
-    if len(bodies) == 1 and _LONE_CHANGE.match(bodies[0]):
-        # llguidance takes `a::_: b::incr(_)` for `b` itself and forgets the change (`do_rule_core` in its
-        # parser/src/lark/compiler.rs). A condition that always holds makes it a rule.
+    if len(bodies) == 1 and " %if " not in bodies[0] and _CHANGED.search(bodies[0]):
+        # A lone alternative is written into the rules that refer to it, and there llguidance forgets what it makes of
+        # its parameter, or panics (`do_rule_core` in its parser/src/lark/compiler.rs). A condition that always holds
+        # keeps it a rule.
         bodies = [f"{bodies[0]} %if {_ALWAYS}"]
     head = definition.name + ("::_" if definition.name in parametric else "")
-    return f"{head}: " + "\n    | ".join(bodies)
+    return head, "\n    | ".join(bodies)
 
 
 def _parametric(definitions: Mapping[str, Definition]) -> set[str]:
