@@ -13,7 +13,7 @@ from functions import costs
 from functions.callers import Caller
 from functions.failures import DatabaseUnavailable, Failure, PromptTooLong, Refused, Unavailable
 from functions.generation import Delta, Finished, FinishReason, GenerationEvent, Timing, Usage
-from functions.ledger import Outcome, Work
+from functions.ledger import Outcome, RateState, Work
 from infra.settings import Settings
 
 NOTHING_USED = (Refused, PromptTooLong, Unavailable)
@@ -28,9 +28,10 @@ NOTHING = Usage(prompt_tokens=0, cached_tokens=0, completion_tokens=0)
 
 
 class Admission:
-    """Work that has been admitted, and what it has used so far."""
+    """Work that has been admitted, and what it has used so far. `limits`: what is left of the caller's rates."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, limits: tuple[RateState, ...] = ()) -> None:
+        self.limits = limits
         self._settings = settings
         self._began = time.monotonic()
         self._usage = NOTHING
@@ -106,12 +107,12 @@ async def admitted(
     """
     work = _work(app.settings, request, endpoint, max_tokens or app.settings.generation.max_tokens, generations)
     try:
-        await app.ledger.admit(caller, work)
+        reservation = await app.ledger.admit(caller, work)
     except (DatabaseUnavailable, asyncio.CancelledError):
         # Whether it was reserved is not known: no answer came, or nobody waited for it.
         app.afterwards.begin(app.ledger.release(caller, work.id))
         raise
-    admission = Admission(app.settings)
+    admission = Admission(app.settings, reservation.limits)
     try:
         yield admission
     except NOTHING_USED:

@@ -1,6 +1,7 @@
 """POST /api/generate: raw constrained generation, as one JSON document or as a stream of events."""
 
 import uuid
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any, Self
 
@@ -9,21 +10,22 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from starlette.requests import Request
 from starlette.responses import Response
 
-from endpoints.admission import Admission, admitted
+from endpoints.admission import admitted
 from endpoints.answering import answer
+from endpoints.engine_events import check_constraint, engine_events, max_tokens_for, stop_sequences
 from endpoints.guard import App, Generator
 from endpoints.idempotency import CostlyRoute
 from endpoints.openapi import event_stream, problem_responses
 from endpoints.server_sent_events import Event
 from endpoints.services import Services
 from endpoints.work import Emit
-from functions.failures import ConstraintRefused, EngineUnavailable, Refused
 from functions.generation import (
     Constraint,
     ConstraintKind,
     Delta,
     Finished,
     FinishReason,
+    GenerationEvent,
     GenerationRequest,
     Message,
     Sampling,
@@ -123,17 +125,19 @@ async def generate(request: Request, body: GenerateBody, app: App, caller: Gener
     The constraint is tried before an engine sees it: what cannot be enforced, or satisfied, is refused (400) with a
     pointer. A text that was cut by `max_tokens` has `finish_reason` "length". Closing the connection stops the work.
     """
-    generation = _generation(body, app)
+    constraint = body.constraint()
+    generation = _generation(body, app, constraint[1] if constraint else None)
 
     async def do(emit: Emit[Event]) -> None:
         most = generation.sampling.max_tokens
         async with admitted(app, request, caller, endpoint="generate", max_tokens=most) as admission:
-            await _check(body, app)
-            text, finished = await _stream(app, generation, admission, emit)
+            if constraint is not None:
+                await check_constraint(app, constraint[1], {"": f"/{constraint[0]}"})
+            text, finished = await _stream(engine_events(app, generation, admission), emit)
         generated = Generated(
             id=generation.id,
             model=app.settings.engine.model,
-            text=text,
+            text="".join(text),
             finish_reason=finished.finish_reason,
             usage=finished.usage,
             timing=finished.timing,
@@ -144,51 +148,32 @@ async def generate(request: Request, body: GenerateBody, app: App, caller: Gener
     return await answer(request, do)
 
 
-async def _stream(
-    app: Services, generation: GenerationRequest, admission: Admission, emit: Emit[Event]
-) -> tuple[str, Finished]:
+async def _stream(events: AsyncGenerator[GenerationEvent, None], emit: Emit[Event]) -> tuple[list[str], Finished]:
     text: list[str] = []
-    async with aclosing(app.engine.generate(generation)) as events:
+    async with aclosing(events):
         async for event in events:
-            admission.note(event)
             match event:
                 case Delta():
                     text.append(event.text)
                     await emit(Event("delta", {"text": event.text}))
-                case Finished():
-                    return "".join(text), event
-    raise EngineUnavailable("the engine", "it ended a generation without saying how")
+                case Finished() as finished:
+                    pass
+    return text, finished
 
 
-def _generation(body: GenerateBody, app: Services) -> GenerationRequest:
+def _generation(body: GenerateBody, app: Services, constraint: Constraint | None) -> GenerationRequest:
     defaults = app.settings.generation
-    longest = app.settings.engine.max_model_len
-    if body.max_tokens is not None and body.max_tokens > longest:
-        raise Refused("/max_tokens", f"this model's context holds {longest} tokens, prompt included")
     prompt = [Message(role="user", content=body.prompt)] if body.prompt is not None else body.messages
-    constraint = body.constraint()
     return GenerationRequest(
         id=f"gen_{uuid.uuid4().hex}",
         messages=tuple(prompt or ()),
-        constraint=constraint[1] if constraint else None,
+        constraint=constraint,
         sampling=Sampling(
-            max_tokens=body.max_tokens or defaults.max_tokens,
+            max_tokens=max_tokens_for(app.settings, body.max_tokens, "/max_tokens"),
             temperature=defaults.temperature if body.temperature is None else body.temperature,
             top_p=body.top_p,
             seed=body.seed,
-            stop=(body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ()),
+            stop=stop_sequences(body.stop),
         ),
         timeout_s=defaults.timeout_s,
     )
-
-
-async def _check(body: GenerateBody, app: Services) -> None:
-    """Raises `ConstraintRefused` with a pointer from the body's root: the validator knows only the value."""
-    constraint = body.constraint()
-    if constraint is None:
-        return
-    field, value = constraint
-    try:
-        await app.validator.check(value)
-    except ConstraintRefused as refused:
-        raise ConstraintRefused(f"/{field}{refused.pointer}", refused.reason) from None

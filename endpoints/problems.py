@@ -1,4 +1,4 @@
-"""Every failure as an RFC 9457 problem document: the one place where what went wrong becomes HTTP.
+"""Every failure as an RFC 9457 problem document, or under /v1 as OpenAI has it: where what went wrong becomes HTTP.
 
 `KINDS` is the catalogue; GET /docs/problems shows it, and a document's `type` points into that page.
 """
@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Match
 from starlette.types import Scope
 
+from endpoints.openai import errors as openai_errors
 from endpoints.request_id import request_id_of
 from functions.failures import (
     BudgetExceeded,
@@ -100,7 +101,10 @@ class FieldError:
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem that has occurred; `members` extend the document, `headers` go with the response."""
+    """A problem that has occurred; `members` extend the document, `headers` go with the response.
+
+    `failure` is what it was made from, where it was one.
+    """
 
     status: int
     detail: str
@@ -108,6 +112,7 @@ class Problem:
     errors: Sequence[FieldError] = ()
     members: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    failure: Failure | None = None
 
     def document(self, scope: Scope) -> dict[str, Any]:
         """The problem document for the request of `scope`."""
@@ -125,7 +130,9 @@ class Problem:
         return {**self.members, **document}
 
     def response(self, scope: Scope) -> JSONResponse:
-        """The answer to the request of `scope`."""
+        """The answer to the request of `scope`, in the shape of the API that was asked."""
+        if scope["path"].startswith(openai_errors.PREFIX):
+            return openai_errors.error_response(self)
         return JSONResponse(self.document(scope), self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
@@ -148,7 +155,7 @@ def problem_for(failure: Failure) -> Problem:
         return replace(problem, members={**problem.members, **failure.members})
     kind = next(KINDS[cls] for cls in type(failure).__mro__ if cls in KINDS)
     errors = [FieldError(failure.reason, pointer=failure.pointer)] if isinstance(failure, Refused) else []
-    return Problem(kind.status, str(failure), kind, errors, _members(failure), _headers(failure))
+    return Problem(kind.status, str(failure), kind, errors, _members(failure), _headers(failure), failure)
 
 
 def _members(failure: Failure) -> Mapping[str, Any]:

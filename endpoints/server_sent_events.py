@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from endpoints.problems import UNEXPECTED, problem_for
+from endpoints.problems import UNEXPECTED, Problem, problem_for
 from endpoints.work import ClientGone, Work
 from functions.failures import Failure
 
@@ -23,9 +23,9 @@ KEEPALIVE_S = 15.0
 
 @dataclass(frozen=True)
 class Event:
-    """One event; `data` is sent as JSON on one line."""
+    """One event; `data` is sent as JSON on one line. `event` None is an event of the default type, without a name."""
 
-    event: str
+    event: str | None
     data: Any
     id: str | None = None
 
@@ -33,14 +33,24 @@ class Event:
         """The event as it goes over the wire."""
         data = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         identity = f"id: {self.id}\n" if self.id is not None else ""
-        return f"{identity}event: {self.event}\ndata: {data}\n\n".encode()
+        name = f"event: {self.event}\n" if self.event is not None else ""
+        return f"{identity}{name}data: {data}\n\n".encode()
+
+
+FailedEvent = Callable[[Problem, Scope], Event]
+"""What a stream ends with when its work fails."""
+
+
+def problem_event(problem: Problem, scope: Scope) -> Event:
+    """An event `error` whose data is the problem document."""
+    return Event("error", problem.document(scope))
 
 
 class EventStream(Response):
     """Sends the events of `work` as they come, a comment when there is nothing to say for a while.
 
-    A failure in mid-stream becomes an event `error` whose data is the problem document, and ends the stream. When the
-    client goes away the work is stopped at once, and its clean-up is waited for.
+    A failure in mid-stream becomes the event that `failed` makes of it, and ends the stream. When the client goes away
+    the work is stopped at once, and its clean-up is waited for.
     """
 
     media_type = MEDIA_TYPE
@@ -53,6 +63,7 @@ class EventStream(Response):
         status_code: int = 200,
         headers: dict[str, str] | None = None,
         keepalive_s: float = KEEPALIVE_S,
+        failed: FailedEvent = problem_event,
     ) -> None:
         super().__init__(status_code=status_code, headers={**(headers or {}), "x-accel-buffering": "no"})
         del self.headers["content-length"]
@@ -60,6 +71,7 @@ class EventStream(Response):
         self.completed = False  # at its end without a failure, to a client that waited
         self._work = work
         self._keepalive_s = keepalive_s
+        self._failed = failed
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         async def send_chunk(chunk: bytes) -> None:
@@ -73,10 +85,10 @@ class EventStream(Response):
             except ClientGone:
                 return
             except Failure as failure:
-                await send_chunk(Event("error", problem_for(failure).document(scope)).encoded())
+                await send_chunk(self._failed(problem_for(failure), scope).encoded())
             except Exception:  # noqa: BLE001 - logged; the status has been sent: what is left is to say so here
                 structlog.get_logger("errors").exception("unexpected error", method=scope["method"], started=True)
-                await send_chunk(Event("error", UNEXPECTED.document(scope)).encoded())
+                await send_chunk(self._failed(UNEXPECTED, scope).encoded())
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send_events(self, send_chunk: Callable[[bytes], Awaitable[None]]) -> None:
