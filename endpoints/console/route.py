@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from endpoints.console import visits
 from endpoints.console.rendering import failure_page
 from endpoints.guard import PUBLIC_PATHS, GuardedRoute, RouteHandler
+from endpoints.rate_limit_headers import counted
 from endpoints.server_sent_events import Event, wants_events
 from endpoints.services import services_of
 from functions.callers import Caller
@@ -34,6 +35,8 @@ class ConsoleRoute(GuardedRoute):
             visit = None
             try:
                 visit = request.state.visit = await visits.recognise(services, request)
+                if visit.caller is None:
+                    counted(request, [services.address_limits.take(request.scope)])
                 if request.method not in _SAFE:
                     await visits.require_own_form(request, visit)
                 if visit.caller is None and not is_public:

@@ -11,6 +11,7 @@ from endpoints.console.rendering import page, part
 from endpoints.console.route import ConsoleRoute, Visitor, is_partial
 from endpoints.console.sign_in import show_form
 from endpoints.guard import App
+from endpoints.rate_limit_headers import counted
 from functions.callers import Caller
 
 router = APIRouter(route_class=ConsoleRoute, include_in_schema=False)
@@ -33,7 +34,7 @@ async def front_page(
     """The visitor's sessions; for a stranger, what this is and the way in."""
     if visitor is None:
         return show_form(request, app)
-    await app.ledger.take_read(visitor)
+    counted(request, [await app.read_limits.take(visitor)])
     shown = await _sessions(app, visitor, q=q, status=status, shared=shared, cursor=cursor)
     if is_partial(request) and request.headers.get("hx-target") in {"sessions", "more"}:
         return part(request, "_session_rows.html", **shown)

@@ -19,14 +19,16 @@ function switchTheme() {
 }
 
 async function copy(button) {
-  const text = button.parentElement.querySelector("code, input").value ?? button.parentElement.querySelector("code").textContent;
+  const source = document.querySelector(button.dataset.copy);
+  const label = button.textContent;
   try {
-    await navigator.clipboard.writeText(text);
+    await navigator.clipboard.writeText(source.value ?? source.textContent);
     button.textContent = "Copied";
   } catch {
-    button.textContent = "Select and copy by hand";
+    button.textContent = "Copy by hand";
+    getSelection().selectAllChildren(source);
   }
-  setTimeout(() => { button.textContent = "Copy"; }, 2000);
+  setTimeout(() => { button.textContent = label; }, 2000);
 }
 
 function highlight(root) {

@@ -1,0 +1,108 @@
+"""A session's page as it changes: what is being written here, and what anybody stores, from any server."""
+
+import asyncio
+import contextlib
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.console.rendering import render
+from endpoints.console.route import ConsoleRoute
+from endpoints.console.running import RunningOrder
+from endpoints.console.specification_view import view_of_unfinished
+from endpoints.guard import App, Reader
+from endpoints.server_sent_events import Event, EventStream
+from endpoints.services import Services
+from endpoints.sessions import SessionId
+from endpoints.work import Emit, Work
+from functions.callers import Caller
+from functions.failures import Unauthenticated, Unavailable
+from functions.session_feed import POLL_S
+
+router = APIRouter(route_class=ConsoleRoute, prefix="/sessions/{session_id}", include_in_schema=False)
+
+FRAME_S = 0.12
+"""Parts of a page follow one another no faster: more cannot be read, and costs the browser."""
+
+
+class Fragment(Event):
+    """An event whose data is a part of a page, as htmx puts it in: lines of text instead of JSON."""
+
+    def encoded(self) -> bytes:
+        """The event as it goes over the wire."""
+        lines = str(self.data).splitlines() or [""]
+        return "\n".join([f"event: {self.event}", *(f"data: {line}" for line in lines), "\n"]).encode()
+
+
+@router.get("/live")
+async def watch(
+    request: Request,
+    app: App,
+    caller: Reader,
+    session_id: SessionId,
+    version: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+) -> Response:
+    """Events: `progress`, `specification`, `code` hold parts of the page; `changed` says that it is to be read again.
+
+    `version` is the one that the page shows.
+    """
+    if app.watchers.locked():
+        raise Unavailable("watching", "as many streams are open here as may be", retry_after_s=5)
+
+    async def do(emit: Emit[Event]) -> None:
+        async with app.watchers:
+            shown = version
+            await emit(Fragment("open", ""))
+            while True:
+                if order := app.running_orders.of(session_id):
+                    await _follow(request, app, order, emit)
+                    shown = 0  # whatever came of it, the page is not up to date
+                try:
+                    shown = await _tell_if_changed(app, caller, session_id, shown, emit)
+                except Unauthenticated:
+                    return  # the token has run out; the browser comes again, with a new one
+                await asyncio.sleep(POLL_S)
+
+    work = Work(do, request)
+    await work.begin()
+    return EventStream(work)
+
+
+async def _tell_if_changed(app: Services, caller: Caller, session_id: str, shown: int, emit: Emit[Event]) -> int:
+    session = await app.sessions.get(caller, session_id)
+    if session.version != shown:
+        await emit(Fragment("changed", str(session.version)))
+    return session.version
+
+
+async def _follow(request: Request, app: Services, order: RunningOrder, emit: Emit[Event]) -> None:
+    """Tell of an order until it has ended, in parts that have changed; `changed` with each version it stores."""
+    number, version, specification, code = -1, order.version, "", ""
+    cold_asked = float("-inf")
+    engine = None
+    while True:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(POLL_S):
+                await order.after(number)
+        if order.has_ended:
+            return
+        number = order.number
+        nothing_written = not order.specification and not order.code
+        if nothing_written and time.monotonic() - cold_asked > POLL_S:
+            engine, cold_asked = await app.engine.status(), time.monotonic()
+        values = {"order": order, "engine": engine if nothing_written else None}
+        await emit(Fragment("progress", render(request, "_progress.html", **values)))
+        if order.version != version:
+            version = order.version
+            await emit(Fragment("changed", str(version)))
+        if order.specification != specification and order.stage == "specification":
+            specification = order.specification
+            view = view_of_unfinished(specification)
+            await emit(Fragment("specification", render(request, "_specification.html", specification=view)))
+        if (written := order.code.get(0, "")) != code:
+            code = written
+            await emit(Fragment("code", render(request, "_writing.html", code=code)))
+        await asyncio.sleep(FRAME_S)

@@ -1,0 +1,154 @@
+"""One session: what it says, what was written for it, and what can be done with it."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.console.rendering import page, part
+from endpoints.console.route import ConsoleRoute, go_to, is_partial
+from endpoints.console.specification_view import view_of, view_of_unfinished
+from endpoints.guard import App, Editor, Generator, Reader
+from endpoints.services import Services
+from endpoints.session_work import working
+from endpoints.sessions import SessionId
+from functions.callers import Caller
+from functions.failures import StaleVersion
+from functions.ir import BLOCKING, IntermediateRepresentation
+from functions.session_pipeline import Order
+from functions.sessions import Session
+
+router = APIRouter(route_class=ConsoleRoute, prefix="/sessions/{session_id}", include_in_schema=False)
+
+VERSIONS_SHOWN = 50
+COMMENTS_SHOWN = 100
+
+Version = Annotated[int, Form(ge=1, le=2**31 - 1)]
+"""The version that the page showed when its button was pressed."""
+
+
+@router.get("")
+async def session_page(request: Request, app: App, caller: Reader, session_id: SessionId) -> Response:
+    """The whole page."""
+    session = await app.sessions.get(caller, session_id)
+    return page(request, "session.html", **await content_of(app, caller, session))
+
+
+@router.get("/content")
+async def session_content(request: Request, app: App, caller: Reader, session_id: SessionId) -> Response:
+    """The part that changes with each version."""
+    session = await app.sessions.get(caller, session_id)
+    return part(request, "_session.html", **await content_of(app, caller, session))
+
+
+@router.post("/holes/{hole_id}")
+async def answer_hole(
+    request: Request,
+    app: App,
+    caller: Editor,
+    session_id: SessionId,
+    hole_id: str,
+    version: Version,
+    answer: Annotated[str, Form(max_length=4000)] = "",
+) -> Response:
+    """Close a question. An answer is to that question alone: another change meanwhile does not make it wrong."""
+    if not answer.strip():
+        return await show(request, app, caller, session_id, notice="An answer needs at least a word.")
+    try:
+        await app.sessions.resolve_hole(caller, session_id, hole_id, expected_version=version, answer=answer.strip())
+    except StaleVersion as stale:
+        version = stale.current
+        await app.sessions.resolve_hole(caller, session_id, hole_id, expected_version=version, answer=answer.strip())
+    return await show(request, app, caller, session_id)
+
+
+@router.post("/code")
+async def write_code(
+    request: Request,
+    app: App,
+    caller: Generator,
+    session_id: SessionId,
+    assume: Annotated[bool, Form()] = False,  # noqa: FBT002 - a form's field
+) -> Response:
+    """Take the session as far as code: from its specification, or from its words where there is none yet."""
+    session = await app.sessions.get(caller, session_id)
+    if app.running_orders.of(session_id) is None:
+        ir = IntermediateRepresentation.model_validate(session.current_ir) if session.current_ir else None
+        order = Order(prompt=session.prompt, ir=ir, assume=assume)
+        await app.running_orders.start(working(app, request, caller, order, session))
+    return await show(request, app, caller, session_id)
+
+
+@router.post("/stop")
+async def stop(request: Request, app: App, caller: Editor, session_id: SessionId) -> Response:
+    """Stop what is being written. What is stored stays."""
+    await app.sessions.get(caller, session_id)
+    await app.running_orders.stop(session_id)
+    return await show(request, app, caller, session_id)
+
+
+@router.post("/finalize")
+async def finalize(request: Request, app: App, caller: Editor, session_id: SessionId, version: Version) -> Response:
+    """Close the specification."""
+    try:
+        await app.sessions.finalize(caller, session_id, expected_version=version)
+    except StaleVersion:
+        return await show(request, app, caller, session_id, notice=_STALE)
+    return await show(request, app, caller, session_id)
+
+
+@router.post("/abandon")
+async def abandon(request: Request, app: App, caller: Editor, session_id: SessionId, version: Version) -> Response:
+    """Give it up."""
+    try:
+        await app.sessions.abandon(caller, session_id, expected_version=version)
+    except StaleVersion:
+        return await show(request, app, caller, session_id, notice=_STALE)
+    return await show(request, app, caller, session_id)
+
+
+@router.post("/delete")
+async def delete(request: Request, app: App, caller: Editor, session_id: SessionId, version: Version) -> Response:
+    """Delete it with its history, and go back to the list."""
+    await app.running_orders.stop(session_id)
+    await app.sessions.delete(caller, session_id, expected_version=version)
+    return go_to(request, "/")
+
+
+_STALE = (
+    "This session has changed since you looked at it. Here is what it is now; repeat what you did if it still fits."
+)
+
+
+async def show(request: Request, app: Services, caller: Caller, session_id: str, *, notice: str = "") -> Response:
+    """The session as it is after a change: its changed part, or the page for a browser without scripts."""
+    if not is_partial(request) and not notice:
+        return go_to(request, f"/sessions/{session_id}")
+    content = await content_of(app, caller, await app.sessions.get(caller, session_id))
+    template = "_session.html" if is_partial(request) else "session.html"
+    render = part if is_partial(request) else page
+    return render(request, template, **content | {"notice": notice})
+
+
+async def content_of(app: Services, caller: Caller, session: Session) -> dict[str, Any]:
+    """What the templates of a session need."""
+    order = app.running_orders.of(session.id)
+    history = await app.sessions.history(caller, session.id, limit=VERSIONS_SHOWN)
+    comments = await app.comments.list(caller, session.id, limit=COMMENTS_SHOWN)
+    shares = await app.sharing.shares(caller, session.id)
+    specification = view_of(session.current_ir, session.evidence) if session.current_ir else None
+    if specification is None and order is not None:
+        specification = view_of_unfinished(order.specification)
+    kinds = {hole["id"]: hole["kind"] for hole in session.holes}
+    return {
+        "session": session,
+        "specification": specification,
+        "order": order,
+        "blocking": [hole for hole in session.holes if kinds[hole["id"]] in BLOCKING],
+        "versions": history.items,
+        "comments": comments.items,
+        "shares": shares,
+        "may_edit": session.role != "viewer" and session.status == "active",
+        "notice": "",
+    }
