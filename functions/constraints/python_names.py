@@ -124,11 +124,12 @@ def _imported(requirements: Requirements, grammar: Mapping[str, str]) -> Iterato
     guarded = guarded_prefixes(requirements.forbidden_calls)
     forbidden = requirements.forbidden_imports
     lists = requirements.allowed_imports
-    if not (guarded or forbidden or lists):
+    paths = [terminal for terminal in ("RELATIVE_MODULE", "MODULE_PATH") if terminal in grammar]
+    if not (guarded or forbidden or lists) or not paths:
         return
     limits = [f"/{_any_module(allowed.modules)}/" for allowed in lists]
     limits += [f"~/{_any_module(forbidden)}/"] if forbidden else []
-    yield "ALLOWED_MODULE", " & ".join(["(RELATIVE_MODULE | MODULE_PATH)", *limits])
+    yield "ALLOWED_MODULE", " & ".join([f"({' | '.join(paths)})", *limits])
     yield "IMPORT_MODULE", "MODULE_PATH & ALLOWED_MODULE"
     if guarded:
         yield "ALIASED_MODULE", f"IMPORT_MODULE & ~{_regex(any_of(guarded))}"

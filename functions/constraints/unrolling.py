@@ -25,7 +25,7 @@ from functions.constraints.template import (
 
 _CHANGE = re.compile(r"(incr|only|with|without)\(([^)]*)\)$")
 _CALL = re.compile(r"\s*(\w+)\(")
-_CHANGED = re.compile(r"::[a-z]\w*\(")
+_HANDED_ON = re.compile(r"::[a-z]\w*\(|^\w+::_$")
 _WORD = re.compile(r"\b[A-Z][A-Z_]+\b")
 _BOUND = re.compile(r"\{([01]),([A-Z_]+)\}")
 _NO_LIMIT = 2**16
@@ -72,7 +72,7 @@ def _written(definition: Definition, parametric: set[str]) -> tuple[str, str]:
         plain = {r: r.name for r in references(alternative.text) if r.parameter and r.name not in parametric}
         text = replace_references(alternative.text, plain)
         bodies.append(f"{text} %if {alternative.condition}" if alternative.condition else text)
-    if len(bodies) == 1 and " %if " not in bodies[0] and _CHANGED.search(bodies[0]):
+    if len(bodies) == 1 and " %if " not in bodies[0] and _HANDED_ON.search(bodies[0]):
         # A lone alternative is written into the rules that refer to it, and there llguidance forgets what it makes of
         # its parameter, or panics (`do_rule_core` in its parser/src/lark/compiler.rs). A condition that always holds
         # keeps it a rule.
