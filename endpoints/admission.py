@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from starlette.requests import Request
 
+from endpoints.rate_limit_headers import counted
 from endpoints.services import Services
 from endpoints.trace_context import TraceContext
 from functions import costs
@@ -112,6 +113,7 @@ async def admitted(
         # Whether it was reserved is not known: no answer came, or nobody waited for it.
         app.afterwards.begin(app.ledger.release(caller, work.id))
         raise
+    counted(request, reservation.limits)
     admission = Admission(app.settings, reservation.limits)
     try:
         yield admission

@@ -29,6 +29,7 @@ from endpoints.guard import unguarded_routes
 from endpoints.openapi import describe
 from endpoints.overload import OverloadMiddleware
 from endpoints.problems import answer_failure, answer_http_exception, answer_invalid
+from endpoints.rate_limit_headers import RateLimitHeadersMiddleware
 from endpoints.request_id import RequestIdMiddleware
 from endpoints.security_headers import SecurityHeadersMiddleware
 from endpoints.services import Services
@@ -94,6 +95,7 @@ def _middleware(web: WebSettings) -> list[Middleware]:
         Middleware(TraceContextMiddleware),
         Middleware(AccessLogMiddleware),
         Middleware(SecurityHeadersMiddleware),
+        Middleware(RateLimitHeadersMiddleware),
         Middleware(
             CORSMiddleware,
             allow_origins=web.cors_origins,

@@ -23,6 +23,10 @@ _LONGEST_KEY = 256
 Lookup = Callable[[str], Awaitable[ApiKeyHolder | None]]
 
 
+def _nothing() -> None:
+    """Nothing stands against asking."""
+
+
 class ApiKeyCallers:
     """Callers by API key. The database is asked at most once in `cached_s` for each key in use.
 
@@ -46,13 +50,14 @@ class ApiKeyCallers:
         self._clock = clock
         self._known: OrderedDict[bytes, tuple[float, asyncio.Future[Caller | None]]] = OrderedDict()
 
-    async def caller(self, key: str) -> Caller:
-        """The key's user. Raises `Unauthenticated`, `DatabaseUnavailable`."""
+    async def caller(self, key: str, before_asking: Callable[[], None] = _nothing) -> Caller:
+        """The key's user. Raises `Unauthenticated`, `DatabaseUnavailable`, and what `before_asking` raises."""
         if len(key) > _LONGEST_KEY:
             raise Unauthenticated("the API key is longer than any that was issued here")
         digest = hashlib.sha256(key.encode()).digest()  # keys themselves are not kept in memory
         asked_at, answer = self._known.get(digest, (float("-inf"), None))
         if answer is None or self._clock() - asked_at >= self._cached_s or _failed(answer):
+            before_asking()
             answer = self._ask(key, digest)
         caller = await asyncio.shield(answer)
         if caller is None:
@@ -89,11 +94,14 @@ class Authenticator:
         self._verifier = verifier
         self._api_keys = api_keys
 
-    async def caller(self, headers: Headers) -> Caller:
-        """Raises `Unauthenticated` with what to do; `Unavailable` when it cannot be known who is asking."""
+    async def caller(self, headers: Headers, *, before_asking: Callable[[], None] = _nothing) -> Caller:
+        """Raises `Unauthenticated` with what to do; `Unavailable` when it cannot be known who is asking.
+
+        `before_asking` is called where the database will be asked for a key, and may raise why it is not to be.
+        """
         credential = _credential(headers)
         if credential.startswith(PREFIX):
-            return await self._api_keys.caller(credential)
+            return await self._api_keys.caller(credential, before_asking)
         return await self.signed_in(credential)
 
     async def signed_in(self, token: str) -> Caller:

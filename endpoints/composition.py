@@ -12,6 +12,7 @@ from httpx_aiohttp import AiohttpTransport
 from pydantic import SecretStr
 
 from endpoints.acting import ActingTokens
+from endpoints.address_limits import AddressLimits
 from endpoints.afterwards import Afterwards
 from endpoints.auth import ApiKeyCallers, Authenticator
 from endpoints.console.running import RunningOrders
@@ -27,6 +28,7 @@ from functions.generation import EngineClient
 from functions.idempotency import Idempotency
 from functions.ledger import Ledger
 from functions.profiles import Profiles
+from functions.read_limits import ReadLimits
 from functions.sandbox import ProcessSandbox
 from functions.search_index import SearchIndex
 from functions.session_feed import PolledSessionFeed
@@ -96,6 +98,7 @@ async def assemble(
         life.push_async_callback(running_orders.close)
         sessions = SessionStore(database, written=index.note)
         forward = Forward(engine, validator, ProcessSandbox(settings.sandbox), settings)
+        ledger = Ledger(database, ActingTokens(signer).token, settings.limits)
         yield Services(
             settings=settings,
             engine=engine,
@@ -109,7 +112,9 @@ async def assemble(
             sharing=Sharing(database),
             comments=Comments(database),
             idempotency=Idempotency(database, lease_s=LEASE_FACTOR * settings.generation.timeout_s),
-            ledger=Ledger(database, ActingTokens(signer).token, settings.limits),
+            ledger=ledger,
+            read_limits=ReadLimits(ledger, settings.limits.reads_per_minute),
+            address_limits=AddressLimits(settings.limits.reads_per_minute, settings.web.trusted_proxies),
             api_keys=api_keys.ApiKeys(database),
             authenticator=_authenticator(secrets, database, KeySet(_key_fetcher(http, url)), signer),
             database_check=DatabaseCheck(database.ping),

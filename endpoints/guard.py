@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.json_request import JsonRequest, require_json
+from endpoints.rate_limit_headers import counted
 from endpoints.services import Services, services_of
 from functions.callers import Caller
-from functions.failures import Forbidden
+from functions.failures import Forbidden, Unauthenticated
 
 PUBLIC_PATHS = frozenset(
     {
@@ -31,6 +32,9 @@ PUBLIC_PATHS = frozenset(
         "/api/ir/schema",
     }
 )
+
+UNCOUNTED_PATH = "/health"
+"""Whoever watches over the service asks as often as they must."""
 
 Scope = Literal["read", "generate", "admin"]
 """What an API key may be for: reading; also creating and changing; also keys, sharing and the profile."""
@@ -50,8 +54,9 @@ class GuardedRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             if not is_public:
-                services = await services_of(request)
-                request.state.caller = await services.authenticator.caller(request.headers)
+                request.state.caller = await _known_caller(request)
+            elif self.path != UNCOUNTED_PATH:
+                counted(request, [(await services_of(request)).address_limits.take(request.scope)])
             if takes_body:
                 require_json(request)
             return await self.serve(JsonRequest(request.scope, request.receive), handle)
@@ -61,6 +66,20 @@ class GuardedRoute(APIRoute):
     async def serve(self, request: JsonRequest, handle: RouteHandler) -> Response:
         """What is done with a request that has been let in; kinds of routes add to it."""
         return await handle(request)
+
+
+async def _known_caller(request: Request) -> Caller:
+    """Who is asking. Credentials that do not hold count against the address that they come from.
+
+    Raises `Unauthenticated`, `Unavailable`, and `RateLimited` in the place of the first.
+    """
+    services = await services_of(request)
+    limits = services.address_limits
+    try:
+        return await services.authenticator.caller(request.headers, before_asking=lambda: limits.require(request.scope))
+    except Unauthenticated:
+        counted(request, [limits.take(request.scope)])
+        raise
 
 
 class RequiredScope:
@@ -81,7 +100,7 @@ class RequiredScope:
             raise Forbidden(f"this needs an API key with the scope {self.scope!r}; this one has: {has}")
         if self.counted:
             services = await services_of(request)
-            await services.ledger.take_read(caller)
+            counted(request, [await services.read_limits.take(caller)])
         return caller
 
 

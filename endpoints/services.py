@@ -6,6 +6,7 @@ from typing import cast
 
 from starlette.requests import Request
 
+from endpoints.address_limits import AddressLimits
 from endpoints.afterwards import Afterwards
 from endpoints.auth import Authenticator
 from endpoints.console.running import RunningOrders
@@ -16,6 +17,7 @@ from functions.generation import EngineClient
 from functions.idempotency import Idempotency
 from functions.ledger import Ledger
 from functions.profiles import Profiles
+from functions.read_limits import ReadLimits
 from functions.session_feed import SessionFeed
 from functions.session_pipeline import SessionPipeline
 from functions.session_search import SessionSearch
@@ -42,6 +44,8 @@ class Services:
     sharing: Sharing
     comments: Comments
     ledger: Ledger
+    read_limits: ReadLimits
+    address_limits: AddressLimits
     idempotency: Idempotency
     api_keys: ApiKeys
     authenticator: Authenticator

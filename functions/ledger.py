@@ -68,13 +68,14 @@ class _Answer(BaseModel):
 
 
 class RateState(_Answer):
-    """A bucket after its token was taken: `remaining` are left, and it is full again in `reset_s`."""
+    """A bucket after `taken` tokens were taken: `remaining` are left, and it is full again in `reset_s`."""
 
     policy: str
     quota: int
     window_s: int
     remaining: int
     reset_s: float
+    taken: int = 1
 
 
 class CrossedLimit(_Answer):
@@ -171,15 +172,15 @@ class Ledger:
         """Give a reservation back whole: nothing was used. Raises `NotFound`."""
         await self._settle(caller, reservation_id, {"released": True})
 
-    async def take_read(self, caller: Caller, *, address: str | None = None) -> tuple[RateState, ...]:
-        """Count a request that costs nothing, for the caller, and for an address where one is given.
+    async def take_read(self, caller: Caller, *, tokens: int = 1) -> RateState:
+        """Count `tokens` requests of the caller that cost nothing, or one when there are not as many left.
 
-        Raises `RateLimited`.
+        Raises `RateLimited`. `functions.read_limits` asks so that not every request waits for this.
         """
-        policies = [_bucket("reads", self._limits.reads_per_minute, MINUTE_S)]
-        arguments = {"p_policies": policies, "p_address": address}
-        answer = await self._database.call("limit_rate", arguments, token=self._acting(caller))
-        return tuple(RateState.model_validate(state) for state in answer["limits"])
+        policies = [_bucket("reads", self._limits.reads_per_minute, MINUTE_S) | {"tokens": tokens}]
+        answer = await self._database.call("limit_rate", {"p_policies": policies}, token=self._acting(caller))
+        (state,) = answer["limits"]
+        return RateState.model_validate(state)
 
     async def usage(self, caller: Caller, *, days: int = 30) -> UsageReport:
         """The caller's own figures of the last `days` days, today's included."""

@@ -119,7 +119,11 @@ class KeepAliveSettings(_Block):
 
 
 class WebSettings(_Block):
-    """The public endpoint, and the containers that serve it on Modal."""
+    """The public endpoint, and the containers that serve it on Modal.
+
+    `trusted_proxies` stand between a client and whoever tells us its address: 0 on Modal, which tells it itself. Only
+    so many entries of X-Forwarded-For are believed.
+    """
 
     cpu: Positive
     memory_mib: Count
@@ -129,6 +133,7 @@ class WebSettings(_Block):
     cors_origins: list[str]
     body_limit_bytes: Count
     max_concurrent_requests: Count
+    trusted_proxies: NonNegative
     requires_proxy_auth: bool
     custom_domains: list[str]
 

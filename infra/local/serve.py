@@ -62,6 +62,7 @@ async def serve() -> None:
                         log_config=None,
                         access_log=False,
                         server_header=False,
+                        proxy_headers=False,  # believed or not by `web.trusted_proxies`
                         timeout_graceful_shutdown=GRACE_S,
                     )
                     async with _announcing(engine, port, who):

@@ -194,13 +194,12 @@ async def test_expensive_work_is_counted_by_the_hour_too(ledger: Ledger, alice: 
     await tight.admit(alice, work())
 
 
-async def test_an_address_has_a_bucket_that_its_users_share(ledger: Ledger, alice: Caller, bob: Caller):
-    tight = limited(ledger, reads_per_minute=2)
-    for caller in (alice, bob):
-        await tight.take_read(caller, address="203.0.113.9")
+async def test_tokens_are_taken_by_the_handful_and_the_last_ones_one_by_one(ledger: Ledger, alice: Caller):
+    tight = limited(ledger, reads_per_minute=5)
+    states = [await tight.take_read(alice, tokens=3) for _ in range(3)]
+    assert [(state.taken, state.remaining) for state in states] == [(3, 2), (1, 1), (1, 0)]
     with pytest.raises(RateLimited):
-        await tight.take_read(bob, address="203.0.113.9")
-    await tight.take_read(bob, address="203.0.113.10")
+        await tight.take_read(alice, tokens=3)
 
 
 async def test_an_operator_gives_a_user_more(ledger: Ledger, data: Database, people: People, alice: Caller):

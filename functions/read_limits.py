@@ -1,0 +1,60 @@
+"""The rate of requests that cost nothing, true across servers, without asking the database for each of them.
+
+A server takes a user's tokens from the database's bucket by the handful and gives them out itself. What it does not
+give out is lost: a user of several servers may be refused a few requests early, and is never let through too late.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from functions.callers import Caller
+from functions.ledger import Ledger, RateState
+
+SHARE = 20
+"""A handful is this part of a quota: at 100 a minute, 5."""
+MOST = 10
+KEPT_S = 10.0
+"""Tokens that nobody asked for in this time are not given out any more: the bucket has been refilled meanwhile."""
+CAPACITY = 10_000
+
+
+@dataclass
+class _Handful:
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    left: int = 0
+    taken_at: float = float("-inf")
+    state: RateState | None = None
+
+
+class ReadLimits:
+    """Every user's rate; `quota` is the default, in a minute."""
+
+    def __init__(self, ledger: Ledger, quota: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._ledger = ledger
+        self._tokens = max(1, min(MOST, quota // SHARE))
+        self._clock = clock
+        self._known: OrderedDict[str, _Handful] = OrderedDict()
+
+    async def take(self, caller: Caller) -> RateState:
+        """Count one request of the caller; the rate as it is then. Raises `RateLimited`, `DatabaseUnavailable`."""
+        handful = self._of(caller.user_id)
+        while True:
+            if handful.state is not None and handful.left > 0 and self._clock() - handful.taken_at < KEPT_S:
+                handful.left -= 1
+                return handful.state.model_copy(update={"remaining": handful.state.remaining + handful.left})
+            seen = handful.taken_at
+            async with handful.asking:
+                if handful.taken_at != seen:
+                    continue  # somebody else has asked meanwhile
+                handful.state = await self._ledger.take_read(caller, tokens=self._tokens)
+                handful.left, handful.taken_at = handful.state.taken, self._clock()
+
+    def _of(self, user_id: str) -> _Handful:
+        handful = self._known.setdefault(user_id, _Handful())
+        self._known.move_to_end(user_id)
+        while len(self._known) > CAPACITY:
+            self._known.popitem(last=False)
+        return handful
