@@ -2,8 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any
 
 from starlette.requests import Request
 
@@ -24,6 +26,11 @@ EXPENSIVE_GENERATIONS = 4
 """A request that may take more generations than these is one of the most expensive, and limited by the hour too."""
 MARGIN_S = 60
 """What a request may take beside its generations: after that its server is taken for dead."""
+
+TOLD_AGAIN_AFTER_S = (1, 2, 4, 8, 15, 30, 60)
+"""A database that comes back within this time, two minutes in all, loses no cost."""
+
+Telling = Callable[[], Coroutine[Any, Any, None]]
 
 NOTHING = Usage(prompt_tokens=0, cached_tokens=0, completion_tokens=0)
 
@@ -111,19 +118,36 @@ async def admitted(
         reservation = await app.ledger.admit(caller, work)
     except (DatabaseUnavailable, asyncio.CancelledError):
         # Whether it was reserved is not known: no answer came, or nobody waited for it.
-        app.afterwards.begin(app.ledger.release(caller, work.id))
+        app.afterwards.begin(_told(partial(app.ledger.release, caller, work.id)))
         raise
     counted(request, reservation.limits)
     admission = Admission(app.settings, reservation.limits)
     try:
         yield admission
     except NOTHING_USED:
-        await app.afterwards.finish(app.ledger.release(caller, work.id))
+        await _tell(app, partial(app.ledger.release, caller, work.id))
         raise
     except BaseException as error:
-        await app.afterwards.finish(app.ledger.settle(caller, work.id, admission.outcome(error)))
+        await _tell(app, partial(app.ledger.settle, caller, work.id, admission.outcome(error)))
         raise
-    await app.afterwards.finish(app.ledger.settle(caller, work.id, admission.outcome(None)))
+    await _tell(app, partial(app.ledger.settle, caller, work.id, admission.outcome(None)))
+
+
+async def _tell(app: Services, what: Telling) -> None:
+    """Tell the ledger. When it cannot be reached the answer, which is good, does not wait for it."""
+    try:
+        await app.afterwards.finish(what())
+    except DatabaseUnavailable:
+        app.afterwards.begin(_told(what))
+
+
+async def _told(what: Telling) -> None:
+    """Tell the ledger, again and again while it cannot be reached."""
+    for wait_s in TOLD_AGAIN_AFTER_S:
+        with suppress(DatabaseUnavailable):
+            return await what()
+        await asyncio.sleep(wait_s)
+    return await what()
 
 
 def _work(settings: Settings, request: Request, endpoint: str, max_tokens: int, generations: int) -> Work:

@@ -27,6 +27,7 @@ from functions.failures import (
     Forbidden,
     GenerationCut,
     GenerationTimeout,
+    KeyReused,
     NotFound,
     PromptTooLong,
     RateLimited,
@@ -53,6 +54,7 @@ class Kind:
 
 KINDS: Mapping[type[Failure], Kind] = {
     ConstraintRefused: Kind("constraint-refused", 400, "The constraint cannot be enforced"),
+    KeyReused: Kind("idempotency-key-reused", 422, "This Idempotency-Key came with another request"),
     Refused: Kind("refused", 422, "The input cannot be worked on"),
     PromptTooLong: Kind("prompt-too-long", 400, "The prompt is too long for the model"),
     EngineUnavailable: Kind("engine-unavailable", 503, "The engine cannot answer now"),
@@ -182,8 +184,8 @@ def _headers(failure: Failure) -> Mapping[str, str]:
             return {"www-authenticate": 'Bearer realm="lift-sys"'}
         case StillRunning():
             return {"x-should-retry": "true", **retry_after(2)}
-        case Conflict():
-            # OpenAI's clients repeat every 409 unless told not to; a conflict does not pass by itself.
+        case Conflict() | KeyReused():
+            # OpenAI's clients repeat every 409 unless told not to; neither passes by itself.
             return {"x-should-retry": "false"}
         case _:
             return {}

@@ -110,6 +110,10 @@ class StillRunning(Conflict):
     """The first request with the same Idempotency-Key has not ended. Sending it again later is right."""
 
 
+class KeyReused(Refused):
+    """An Idempotency-Key came with another request before. The same request will never do; a new key is needed."""
+
+
 class Unauthenticated(Failure):
     """No credentials, or credentials that do not hold."""
 

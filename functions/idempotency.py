@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from functions.callers import Caller
 from functions.database import Database
-from functions.failures import Conflict, Refused, StillRunning
+from functions.failures import Conflict, KeyReused, Refused, StillRunning
 
 LONGEST_KEY = 255
 # Whoever has run a request for longer than this is taken for dead, and the next one may try.
@@ -53,7 +53,7 @@ class Idempotency:
     async def begin(self, caller: Caller, key: str, request: str) -> Lease | StoredAnswer:
         """A lease: do the work. An answer: it was done, give that one. `request` is a `fingerprint`.
 
-        Raises `StillRunning`, and `Refused` for a key that is too long or came with another request before.
+        Raises `StillRunning`, `KeyReused`, and `Refused` for a key that is too long.
         """
         if not 1 <= len(key) <= LONGEST_KEY:
             raise Refused("", f"an Idempotency-Key has 1 to {LONGEST_KEY} characters")
@@ -62,6 +62,8 @@ class Idempotency:
             answer = await self._database.call("begin_idempotent", arguments, token=caller.token)
         except Conflict as conflict:
             raise StillRunning(conflict.reason, conflict.details) from None
+        except Refused as refused:
+            raise KeyReused("", refused.reason) from None
         if "answer" in answer:
             return StoredAnswer.model_validate(answer["answer"])
         return Lease(key=key, until=answer["lease"])

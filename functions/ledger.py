@@ -5,6 +5,7 @@ concurrency. A reservation whose server died is released by the user's next admi
 """
 
 import uuid
+from collections import OrderedDict
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, Literal
@@ -13,12 +14,14 @@ from pydantic import BaseModel, ConfigDict
 
 from functions.callers import ActingToken, Caller
 from functions.database import Database
+from functions.failures import DatabaseUnavailable, Failure
 from functions.generation import FinishReason
 from functions.identities import identity
 from infra.settings import LimitSettings
 
 MINUTE_S = 60
 HOUR_S = 3600
+MOST_UNDER_WAY = 10_000
 
 Period = Literal["day", "month"]
 
@@ -137,8 +140,8 @@ class Ledger:
         self._database = database
         self._acting = acting
         self._limits = limits
-        # By reservation, until it is settled or released.
-        self._under_way: dict[str, dict[str, Any]] = {}
+        # By reservation, until it is settled or released; the oldest are those that never could be.
+        self._under_way: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     async def admit(self, caller: Caller, work: Work) -> Reservation:
         """Reserve the estimate of `work`.
@@ -157,8 +160,16 @@ class Ledger:
             "policies": policies,
         }
         arguments = {"p_id": description.pop("id"), "p_work": description, "p_limits": limits}
-        answer = await self._database.call("admit", arguments, token=self._acting(caller))
         self._under_way[work.id] = description
+        while len(self._under_way) > MOST_UNDER_WAY:
+            self._under_way.popitem(last=False)
+        try:
+            answer = await self._database.call("admit", arguments, token=self._acting(caller))
+        except DatabaseUnavailable:
+            raise
+        except Failure:
+            self._under_way.pop(work.id, None)
+            raise
         return Reservation.model_validate({**answer, "id": work.id})
 
     async def settle(self, caller: Caller, reservation_id: str, outcome: Outcome) -> None:
@@ -169,7 +180,10 @@ class Ledger:
         await self._settle(caller, reservation_id, asdict(outcome))
 
     async def release(self, caller: Caller, reservation_id: str) -> None:
-        """Give a reservation back whole: nothing was used. Raises `NotFound`."""
+        """Give a reservation back whole: nothing was used. Raises `NotFound`.
+
+        Of work that this ledger may or may not have admitted, an admission that arrives later is void.
+        """
         await self._settle(caller, reservation_id, {"released": True})
 
     async def take_read(self, caller: Caller, *, tokens: int = 1) -> RateState:

@@ -6,7 +6,7 @@ import pytest
 
 from functions.callers import Caller
 from functions.database import Database
-from functions.failures import Refused, StillRunning
+from functions.failures import KeyReused, Refused, StillRunning
 from functions.idempotency import Idempotency, Lease, StoredAnswer, fingerprint
 from tests.database_fixtures import Stack, execute
 
@@ -43,10 +43,10 @@ async def test_while_the_first_runs_the_second_is_told_so(idempotency: Idempoten
 
 async def test_another_request_with_the_same_key_is_refused(idempotency: Idempotency, alice: Caller):
     lease = await leased(idempotency, alice)
-    with pytest.raises(Refused, match="another request"):
+    with pytest.raises(KeyReused, match="another request"):
         await idempotency.begin(alice, "k", "other")
     await idempotency.complete(alice, lease, ANSWER)
-    with pytest.raises(Refused, match="another request"):
+    with pytest.raises(KeyReused, match="another request"):
         await idempotency.begin(alice, "k", "other")
 
 

@@ -12,6 +12,7 @@ from functions.database import Database
 from functions.failures import (
     BudgetExceeded,
     Conflict,
+    DatabaseUnavailable,
     Forbidden,
     NotFound,
     RateLimited,
@@ -323,3 +324,22 @@ async def test_one_reservation_an_id(ledger: Ledger, alice: Caller):
 async def test_an_estimate_that_is_no_amount_is_refused(ledger: Ledger, alice: Caller, usd: float):
     with pytest.raises((Refused, BudgetExceeded)):
         await ledger.admit(alice, work(usd))
+
+
+async def test_an_admission_that_arrives_after_it_was_given_up_reserves_nothing(
+    ledger: Ledger, data: Database, stack: Stack, alice: Caller
+):
+    """The client has heard nothing and gives back what may have been reserved; then the admission gets through."""
+    await ledger.release(alice, (await ledger.admit(alice, work(0))).id)
+    nowhere = Database("http://127.0.0.1:9", stack.anon_key)
+    cut_off = Ledger(nowhere, ledger._acting, WIDE)
+    late = work(5)
+    with pytest.raises(DatabaseUnavailable):
+        await cut_off.admit(alice, late)
+    await nowhere.close()
+    cut_off._database = data
+    await cut_off.release(alice, late.id)
+    with pytest.raises(Conflict):
+        await ledger.admit(alice, late)
+    assert all(budget.reserved_usd == 0 for budget in (await ledger.usage(alice)).budgets)
+    assert not cut_off._under_way
