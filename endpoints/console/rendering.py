@@ -23,6 +23,9 @@ from functions.failures import Failure
 HERE = Path(__file__).parent
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
+_STEPS = {"ir": "specification written", "code": "code written", "failed": "the work stopped"}
+"""The pipeline's descriptions of its own versions, in words."""
+
 _HEADERS = {
     "content-security-policy": PAGE_POLICY,
     "cache-control": "no-store",
@@ -91,7 +94,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["asset"] = _asset
-    environment.filters.update(ago=_ago, instant=_instant, money=_money, as_json=_as_json, duration=_duration)
+    environment.filters.update(
+        step=lambda name: _STEPS.get(name, name),
+        ago=_ago,
+        instant=_instant,
+        money=_money,
+        as_json=_as_json,
+        duration=_duration,
+    )
     return environment
 
 

@@ -1,6 +1,15 @@
 """All of the console's routes."""
 
-from endpoints.console import session_list, session_live, session_page, sign_in, writing
+from endpoints.console import (
+    session_editing,
+    session_history,
+    session_list,
+    session_live,
+    session_page,
+    session_sharing,
+    sign_in,
+    writing,
+)
 
 CONSOLE_ROUTERS = (
     sign_in.router,
@@ -8,4 +17,7 @@ CONSOLE_ROUTERS = (
     writing.router,
     session_page.router,
     session_live.router,
+    session_editing.router,
+    session_history.router,
+    session_sharing.router,
 )

@@ -24,8 +24,6 @@ from functions.session_feed import POLL_S
 
 router = APIRouter(route_class=ConsoleRoute, prefix="/sessions/{session_id}", include_in_schema=False)
 
-POLL_S = 1.0
-"""How often the database is asked which version there is."""
 FRAME_S = 0.12
 """Parts of a page follow one another no faster: more cannot be read, and costs the browser."""
 

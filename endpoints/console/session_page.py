@@ -94,7 +94,7 @@ async def finalize(request: Request, app: App, caller: Editor, session_id: Sessi
     try:
         await app.sessions.finalize(caller, session_id, expected_version=version)
     except StaleVersion:
-        return await show(request, app, caller, session_id, notice=_STALE)
+        return await show(request, app, caller, session_id, notice=STALE)
     return await show(request, app, caller, session_id)
 
 
@@ -104,7 +104,7 @@ async def abandon(request: Request, app: App, caller: Editor, session_id: Sessio
     try:
         await app.sessions.abandon(caller, session_id, expected_version=version)
     except StaleVersion:
-        return await show(request, app, caller, session_id, notice=_STALE)
+        return await show(request, app, caller, session_id, notice=STALE)
     return await show(request, app, caller, session_id)
 
 
@@ -116,9 +116,7 @@ async def delete(request: Request, app: App, caller: Editor, session_id: Session
     return go_to(request, "/")
 
 
-_STALE = (
-    "This session has changed since you looked at it. Here is what it is now; repeat what you did if it still fits."
-)
+STALE = "This session has changed since you looked at it. Here is what it is now; repeat what you did if it still fits."
 
 
 async def show(request: Request, app: Services, caller: Caller, session_id: str, *, notice: str = "") -> Response:

@@ -35,6 +35,14 @@ function highlight(root) {
   for (const code of root.querySelectorAll("pre code[class^='language-']:not([data-highlighted])")) hljs.highlightElement(code);
 }
 
+function goToLine(field, number) {
+  const start = field.value.split("\n").slice(0, number - 1).join("\n").length + (number > 1 ? 1 : 0);
+  const end = field.value.indexOf("\n", start);
+  field.focus();
+  field.setSelectionRange(start, end < 0 ? field.value.length : end);
+  field.scrollTop = (number - 4) * parseFloat(getComputedStyle(field).lineHeight);
+}
+
 document.addEventListener("click", (event) => {
   const target = event.target.closest("button, summary, a");
   for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
@@ -42,6 +50,7 @@ document.addEventListener("click", (event) => {
   if (target.matches("[data-theme-toggle]")) switchTheme();
   if (target.matches("[data-copy]")) copy(target);
   if (target.matches("[data-dismiss]")) target.closest(".notice").remove();
+  if (target.matches("[data-go-to-line]")) goToLine(document.querySelector(target.dataset.in), Number(target.dataset.goToLine));
   if (target.matches("[data-fill]")) {
     const field = document.querySelector(target.dataset.fill);
     field.value = target.dataset.value;
@@ -62,6 +71,31 @@ document.addEventListener("submit", (event) => {
 });
 addEventListener("pageshow", (event) => {
   if (event.persisted) for (const button of document.querySelectorAll("form button[disabled]")) button.disabled = false;
+});
+
+// A newer version is put in place unless that would take away what somebody is typing; then it is offered.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const content = event.detail.elt;
+  if (content.id !== "session" || !content.querySelector("[data-typed]")) return;
+  event.preventDefault();
+  if (document.querySelector("[data-newer]")) return;
+  const notice = document.createElement("div");
+  notice.className = "notice info";
+  notice.dataset.newer = "";
+  notice.innerHTML = '<div>There is a newer version. What you are typing is kept until you load it.</div><button class="small" type="button">Load it</button>';
+  notice.querySelector("button").addEventListener("click", () => {
+    for (const field of content.querySelectorAll("[data-typed]")) delete field.dataset.typed;
+    notice.remove();
+    htmx.trigger(content, "refresh");
+  });
+  document.querySelector("#notices").replaceChildren(notice);
+});
+document.addEventListener("input", (event) => {
+  if (event.target.matches("input, textarea")) event.target.toggleAttribute("data-typed", event.target.value !== "");
+});
+
+document.addEventListener("htmx:sseMessage", (event) => {
+  if (event.detail.type === "signed-out") location.assign(`/sign-in?next=${encodeURIComponent(location.pathname)}`);
 });
 
 document.addEventListener("htmx:afterSettle", (event) => highlight(event.detail.elt));
