@@ -158,8 +158,8 @@ class Engine:
 
 @app.function(image=embedding_image, cpu=2.0, memory=2048, max_containers=4, scaledown_window=300, timeout=2 * MINUTES)
 @modal.concurrent(max_inputs=8)
-async def embed(texts: list[str]) -> list[list[float]]:
-    """Texts to vectors, for search by meaning: a small model that needs no GPU."""
+async def embed(texts: list[str]) -> tuple[list[list[float]], int]:
+    """Texts to vectors, and the tokens that were read: a small model that needs no GPU."""
     from functions.sentence_model import own_model
 
     return await own_model().embed(texts)

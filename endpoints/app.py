@@ -26,6 +26,7 @@ from endpoints.access_log import CLIENT_CLOSED_REQUEST, AccessLogMiddleware
 from endpoints.body_limit import BodyLimitMiddleware
 from endpoints.console.routers import CONSOLE_ROUTERS
 from endpoints.guard import unguarded_routes
+from endpoints.openai.routers import OPENAI_ROUTERS
 from endpoints.openapi import describe
 from endpoints.overload import OverloadMiddleware
 from endpoints.problems import answer_failure, answer_http_exception, answer_invalid
@@ -52,6 +53,7 @@ ROUTERS = (
     sharing.router,
     specification.router,
     generation.router,
+    *OPENAI_ROUTERS,
     account.router,
 )
 
@@ -62,6 +64,7 @@ _ASKED_ACROSS_ORIGINS = [
 _ANSWERED_ACROSS_ORIGINS = [
     *("etag", "location", "ratelimit", "ratelimit-policy", "retry-after"),
     *("traceparent", "x-request-id", "x-should-retry", "idempotent-replayed"),
+    *("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
 ]
 
 

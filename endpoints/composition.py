@@ -107,6 +107,7 @@ async def assemble(
             pipeline=SessionPipeline(sessions, forward),
             sessions=sessions,
             search=search,
+            embedder=embedder,
             session_feed=PolledSessionFeed(sessions),
             profiles=Profiles(database),
             sharing=Sharing(database),

@@ -12,6 +12,7 @@ from endpoints.auth import Authenticator
 from endpoints.console.running import RunningOrders
 from endpoints.database_check import DatabaseCheck
 from functions.api_keys import ApiKeys
+from functions.embeddings import Embedder
 from functions.forward import Forward
 from functions.generation import EngineClient
 from functions.idempotency import Idempotency
@@ -39,6 +40,7 @@ class Services:
     pipeline: SessionPipeline
     sessions: SessionStore
     search: SessionSearch
+    embedder: Embedder
     session_feed: SessionFeed
     profiles: Profiles
     sharing: Sharing

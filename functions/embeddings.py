@@ -4,7 +4,7 @@ The model is in `functions.sentence_model`, and its adapter for the cloud in `fu
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 DIMENSIONS = 384
 MODEL = "all-MiniLM-L6-v2"
@@ -12,9 +12,16 @@ MODEL = "all-MiniLM-L6-v2"
 Vector = list[float]
 
 
+class Embedded(NamedTuple):
+    """A unit vector of `DIMENSIONS` for each text, in order, and how many tokens the model has read for them all."""
+
+    vectors: list[Vector]
+    tokens: int
+
+
 class Embedder(Protocol):
     """Whatever turns texts into vectors: in this process, or a function in the cloud."""
 
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
-        """One unit vector of `DIMENSIONS` for each text, in order. Raises `Unavailable`."""
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """The vectors of these texts. Raises `Unavailable`."""
         ...

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import modal
 
-from functions.embeddings import Vector
+from functions.embeddings import Embedded
 from functions.failures import Unavailable
 
 WAIT_S: Final = 30.0
@@ -23,13 +23,13 @@ class RemoteEmbedder:
         self._function = function
         self._wait_s = wait_s
 
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+    async def embed(self, texts: Sequence[str]) -> Embedded:
         """See `functions.embeddings.Embedder`."""
         try:
             async with asyncio.timeout(self._wait_s):
-                vectors: list[Vector] = await self._function.remote.aio([text[:LONGEST_TEXT] for text in texts])
+                vectors, tokens = await self._function.remote.aio([text[:LONGEST_TEXT] for text in texts])
         except TimeoutError:
             raise Unavailable("search by meaning", f"no answer within {self._wait_s:g} s", retry_after_s=10) from None
         except modal.exception.Error as error:
             raise Unavailable("search by meaning", type(error).__name__) from error
-        return vectors
+        return Embedded(vectors, tokens)

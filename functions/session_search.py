@@ -38,7 +38,7 @@ class SessionSearch:
 
         Of two versions of one session the later one stays. A session that is gone is passed over. Raises `Unavailable`.
         """
-        vectors = await self._embedder.embed([_meaning_of(session) for _, session in written])
+        vectors, _ = await self._embedder.embed([_meaning_of(session) for _, session in written])
         embedded = 0
         for (caller, session), vector in zip(written, vectors, strict=True):
             with suppress(NotFound, Forbidden):  # deleted meanwhile, or no longer shared with its writer
@@ -50,7 +50,9 @@ class SessionSearch:
         """For a scheduled job: embed up to `limit` sessions whose newest version is not; return how many were."""
         arguments = {"p_model": MODEL, "p_limit": limit}
         rows = await self._database.call("list_sessions_to_embed", arguments, token=service_key, idempotent=True)
-        vectors = await self._embedder.embed([meaning(row["prompt"], row["summary"]) for row in rows]) if rows else []
+        if not rows:
+            return 0
+        vectors, _ = await self._embedder.embed([meaning(row["prompt"], row["summary"]) for row in rows])
         embedded = 0
         for row, vector in zip(rows, vectors, strict=True):
             with suppress(NotFound):
@@ -60,7 +62,7 @@ class SessionSearch:
 
     async def nearest(self, caller: Caller, q: str, *, limit: int = 10) -> Sequence[Hit]:
         """The caller's own sessions that mean most nearly what `q` says, nearest first, at most 100."""
-        (vector,) = await self._embedder.embed([q])
+        ((vector,), _) = await self._embedder.embed([q])
         arguments = {"p_embedding": vector, "p_model": MODEL, "p_limit": limit}
         rows = await self._database.call("search_sessions", arguments, token=caller.token, idempotent=True)
         return [Hit.model_validate(row) for row in rows]

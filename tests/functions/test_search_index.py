@@ -7,6 +7,7 @@ import pytest
 
 from functions.callers import Caller
 from functions.database import Database
+from functions.embeddings import Embedded
 from functions.search_index import SearchIndex
 from functions.sentence_model import SentenceModel
 from functions.session_search import SessionSearch
@@ -21,7 +22,7 @@ class Counted:
         self._embedder = embedder
         self._failures = failures
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+    async def embed(self, texts: Sequence[str]) -> Embedded:
         self.asked.append(len(texts))
         if len(self.asked) <= self._failures:
             raise OSError("no such model")

@@ -7,7 +7,7 @@ import pytest
 
 from functions.callers import Caller
 from functions.database import Database
-from functions.embeddings import DIMENSIONS, MODEL
+from functions.embeddings import DIMENSIONS, MODEL, Embedded
 from functions.failures import Refused
 from functions.session_search import SessionSearch, meaning
 from functions.sessions import NewSession, SessionChanges, SessionStore
@@ -18,8 +18,8 @@ from tests.database_fixtures import Stack
 class WordVectors:
     """Texts with words in common are near each other; it knows nothing of meaning."""
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        return [self._vector(text) for text in texts]
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        return Embedded([self._vector(text) for text in texts], len(texts))
 
     @staticmethod
     def _vector(text: str) -> list[float]:
@@ -63,7 +63,7 @@ async def test_the_graph_finds_what_comparing_all_finds(
     for number in range(60):
         prompt = f"task {number} {number % 7} {number % 11}"
         await search.embed([(alice, await sessions.create(alice, NewSession(prompt=prompt)))])
-    (vector,) = await WordVectors().embed(["task 3 4 5"])
+    ((vector,), _) = await WordVectors().embed(["task 3 4 5"])
     found = []
     for exact_up_to in (1000, 0):
         arguments = {"p_embedding": vector, "p_model": MODEL, "p_limit": 10, "p_exact_up_to": exact_up_to}

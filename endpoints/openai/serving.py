@@ -1,0 +1,111 @@
+"""A request under /v1 from its admission to its last event: what chat completions, completions and responses share."""
+
+from collections.abc import Iterator
+from contextlib import aclosing
+from typing import Any, Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from endpoints.admission import Admission, admitted
+from endpoints.answering import answer
+from endpoints.engine_events import check_constraint, engine_events
+from endpoints.openai.constraints import AskedConstraint
+from endpoints.openai.errors import error_document, rate_limit_headers
+from endpoints.problems import Problem
+from endpoints.server_sent_events import Event
+from endpoints.services import Services
+from endpoints.work import Emit
+from functions.callers import Caller
+from functions.failures import NotFound
+from functions.generation import GenerationEvent, GenerationRequest
+
+
+class Reply(Protocol):
+    """What is answered, made from the engine's events as they come."""
+
+    def events(self, event: GenerationEvent) -> Iterator[Event]:
+        """What a stream says at this event."""
+        ...
+
+    def last(self) -> Iterator[Event]:
+        """What a stream ends with, after the work has been accounted for."""
+        ...
+
+    def document(self) -> dict[str, Any]:
+        """The whole answer, for who wants no stream."""
+        ...
+
+    def failed(self, error: dict[str, Any]) -> Event:
+        """What a stream says when it breaks off; `error` is the error object of OpenAI's."""
+        ...
+
+
+class DoneEvent(Event):
+    """The end of a stream of OpenAI's chunks. It is no JSON."""
+
+    def encoded(self) -> bytes:
+        """See `Event`."""
+        return b"data: [DONE]\n\n"
+
+
+def chunk(data: dict[str, Any]) -> Event:
+    """An event of the default type, as all of OpenAI's chunks are."""
+    return Event(None, data)
+
+
+def served_model(app: Services, name: str) -> str:
+    """The full name of the model that generates. Raises `NotFound` for any other one."""
+    served = app.settings.engine.model
+    if name not in {served, short_name(served)}:
+        raise NotFound(f"model {name!r} here; this server generates with {served!r}")
+    return served
+
+
+def short_name(model: str) -> str:
+    """Its last part: `Qwen2.5-Coder-32B-Instruct`."""
+    return model.rpartition("/")[2]
+
+
+async def serve(
+    app: Services,
+    request: Request,
+    caller: Caller,
+    generation: GenerationRequest,
+    asked: AskedConstraint | None,
+    reply: Reply,
+    *,
+    endpoint: str,
+    stream: bool,
+) -> Response:
+    """Admit the work, do it, and answer. Whatever is refused is refused before a stream begins."""
+    headers: dict[str, str] = {}
+    tokens = generation.sampling.max_tokens * generation.sampling.n
+
+    async def do(emit: Emit[Event]) -> None:
+        async with admitted(app, request, caller, endpoint=endpoint, max_tokens=tokens) as admission:
+            headers.update(admission_headers(admission))
+            if asked is not None:
+                await check_constraint(app, asked.constraint, asked.places)
+            async with aclosing(engine_events(app, generation, admission)) as events:
+                async for event in events:
+                    for said in reply.events(event):
+                        if stream:
+                            await emit(said)
+        if not stream:
+            await emit(Event(None, reply.document()))
+            return
+        for said in reply.last():
+            await emit(said)
+
+    def failed(problem: Problem, _scope: Scope) -> Event:
+        return reply.failed(error_document(problem)["error"])
+
+    return await answer(request, do, as_events=stream, headers_of=lambda _data: headers, failed=failed)
+
+
+def admission_headers(admission: Admission) -> dict[str, str]:
+    """What is left of the caller's rate of generations."""
+    rate = next((limit for limit in admission.limits if limit.policy == "generations"), None)
+    return {} if rate is None else rate_limit_headers(rate.quota, rate.remaining, rate.reset_s)
