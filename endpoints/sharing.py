@@ -104,13 +104,11 @@ async def settle_comment(
     app: App, caller: Editor, session_id: SessionId, comment_id: CommentId, body: CommentChange
 ) -> Comment:
     """Mark it as settled, or as open again."""
-    await app.sessions.get(caller, session_id)
-    return await app.comments.resolve(caller, comment_id, resolved=body.resolved)
+    return await app.comments.resolve(caller, session_id, comment_id, resolved=body.resolved)
 
 
 @router.delete("/comments/{comment_id}", status_code=204, responses=problem_responses(404))
 async def delete_comment(app: App, caller: Editor, session_id: SessionId, comment_id: CommentId) -> Response:
     """By its author, or by the session's owner."""
-    await app.sessions.get(caller, session_id)
-    await app.comments.delete(caller, comment_id)
+    await app.comments.delete(caller, session_id, comment_id)
     return Response(status_code=204)

@@ -11,6 +11,7 @@ import structlog
 
 from functions.database import Database
 from functions.embeddings import Embedder
+from functions.job_runs import JobRuns
 from functions.session_search import SessionSearch
 from infra.settings import Secrets, SettingsError
 
@@ -32,6 +33,7 @@ async def run_job(job: Job, secrets: Secrets, *, embedder: Embedder | None = Non
     """Run the job's sweeps, and return what each did. Raises `SettingsError`, and what the database does.
 
     With an `embedder`, sessions that search by meaning would not find as they now are get their embeddings.
+    While another run of the job goes on nothing is done, and the answer is empty.
     """
     if secrets.supabase_service_role_key is None:
         raise SettingsError(
@@ -45,7 +47,11 @@ async def run_job(job: Job, secrets: Secrets, *, embedder: Embedder | None = Non
         }
         if embedder is not None:
             sweeps["embed_sessions"] = partial(SessionSearch(database, embedder).embed_missing, key)
-        done = {name: await _until_nothing_is_left(sweep) for name, sweep in sweeps.items()}
+        async with JobRuns(database, key).run(job) as done:
+            if done is None:
+                return {}
+            for name, sweep in sweeps.items():
+                done[name] = await _until_nothing_is_left(sweep)
     finally:
         await database.close()
     _log.info("job done", job=job, **done)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -105,12 +105,15 @@ class Comments:
         items = [Comment.model_validate(item) for item in page["items"]]
         return Page(items=items, next_cursor=cursor_of(page["next"]))
 
-    async def resolve(self, caller: Caller, comment_id: str, *, resolved: bool = True) -> Comment:
+    async def resolve(self, caller: Caller, session_id: str, comment_id: str, *, resolved: bool = True) -> Comment:
         """By its author, the session's owner and its editors; others get `Forbidden`."""
-        arguments = {"p_comment_id": identity(comment_id, "comment"), "p_resolved": resolved}
+        arguments = {**_named(session_id, comment_id), "p_resolved": resolved}
         return Comment.model_validate(await self._database.call("resolve_comment", arguments, token=caller.token))
 
-    async def delete(self, caller: Caller, comment_id: str) -> None:
+    async def delete(self, caller: Caller, session_id: str, comment_id: str) -> None:
         """By its author and the session's owner; others get `Forbidden`."""
-        arguments = {"p_comment_id": identity(comment_id, "comment")}
-        await self._database.call("delete_comment", arguments, token=caller.token)
+        await self._database.call("delete_comment", _named(session_id, comment_id), token=caller.token)
+
+
+def _named(session_id: str, comment_id: str) -> dict[str, Any]:
+    return {"p_id": identity(session_id, "session"), "p_comment_id": identity(comment_id, "comment")}

@@ -180,5 +180,13 @@ async def execute(dsn: str, statement: str, *parameters: Any) -> None:
         await connection.close()
 
 
+async def fetch(dsn: str, query: str, *parameters: Any) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return list(await connection.fetch(query, *parameters))
+    finally:
+        await connection.close()
+
+
 def _superuser(postgres: EmbeddedPostgres) -> str:
     return postgres.dsn("postgres", SUPERUSER)

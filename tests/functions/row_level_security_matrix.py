@@ -150,7 +150,8 @@ FUNCTIONS = {
         (
             "create_session", "get_session", "list_sessions", "save_session", "delete_session", "list_versions",
             "get_version", "rollback_session", "resolve_hole", "finalize_session", "abandon_session",
-            "list_session_events", "get_session_position", "share_session", "list_shares", "revoke_share", "add_comment", "list_comments",
+            "list_session_events", "get_session_position", "share_session", "list_shares", "revoke_share",
+            "add_comment", "list_comments",
             "resolve_comment", "delete_comment", "search_sessions", "get_profile", "update_profile", "create_api_key",
             "list_api_keys", "revoke_api_key", "admit", "settle", "limit_rate", "get_usage", "set_budget",
             "set_user_limits", "begin_idempotent", "complete_idempotent", "release_idempotent",
@@ -158,7 +159,10 @@ FUNCTIONS = {
         USERS,
     ),
     **dict.fromkeys(
-        ("sweep_stale_reservations", "forget_idempotency_keys", "list_sessions_to_embed"), SERVICE
+        (
+            "sweep_stale_reservations", "forget_idempotency_keys", "list_sessions_to_embed", "start_job", "finish_job",
+        ),
+        SERVICE,
     ),
     "set_session_embedding": BOTH,
 }  # fmt: skip
@@ -166,7 +170,7 @@ FUNCTIONS = {
 # Everything that runs with its owner's rights. Each says why in its migration.
 SECURITY_DEFINER = {
     "admit", "settle", "limit_rate", "set_user_limits", "lookup_api_key", "record_event", "record_version",
-    "record_comment", "own_session_page", "sessions_shared_with_me", "store_profile", "follow_user",
+    "record_comment", "record_answer", "own_session_page", "sessions_shared_with_me", "store_profile", "follow_user",
     "ensure_own_profile", "user_by_email",
 }  # fmt: skip
 

@@ -24,7 +24,7 @@ from functions.ledger import BudgetState, Ledger, Outcome
 from functions.sessions import Session, SessionStore
 from infra.settings import LimitSettings
 from tests.data_fixtures import WIDE, People, work
-from tests.database_fixtures import Stack, execute
+from tests.database_fixtures import Stack, execute, fetch
 
 
 def limited(ledger: Ledger, **limits: float) -> Ledger:
@@ -343,3 +343,19 @@ async def test_an_admission_that_arrives_after_it_was_given_up_reserves_nothing(
         await ledger.admit(alice, late)
     assert all(budget.reserved_usd == 0 for budget in (await ledger.usage(alice)).budgets)
     assert not cut_off._under_way
+
+
+async def test_an_answer_is_an_event_with_its_latency_and_none_of_its_sessions_feed(
+    ledger: Ledger, sessions: SessionStore, session: Session, stack: Stack, alice: Caller
+):
+    reservation = await ledger.admit(alice, work(0))
+    outcome = Outcome(0.1, latency_s=1.5, time_to_first_token_s=0.2, finish_reason="stop", session_id=session.id)
+    for _ in range(2):
+        await ledger.settle(alice, reservation.id, outcome)
+    await ledger.release(alice, (await ledger.admit(alice, work(0))).id)
+    rows = await fetch(stack.dsn, "select * from public.analytics_events where event_type like 'answer.%'")
+    assert [(row["event_type"], row["latency_ms"], str(row["session_id"])) for row in rows] == [
+        ("answer.generate", 1500.0, session.id)
+    ]
+    assert str(rows[0]["user_id"]) == alice.user_id
+    assert [event.type for event in await sessions.events(alice, session.id)] == ["session.created"]

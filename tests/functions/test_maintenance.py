@@ -1,20 +1,80 @@
 """Jobs against the real database: what they sweep, and that they may run again."""
 
+import asyncio
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 from pydantic import HttpUrl, SecretStr
 
+from functions.callers import Caller
+from functions.database import Database
+from functions.job_runs import JobRuns
 from functions.maintenance import SWEEPS, report_costs, run_job
+from functions.sentence_model import SentenceModel
+from functions.sessions import NewSession, SessionStore
 from infra.settings import Secrets, SettingsError
-from tests.database_fixtures import Stack
+from tests.database_fixtures import Stack, fetch
 
 
 @pytest.mark.parametrize("job", list(SWEEPS))
 async def test_a_job_is_done_when_nothing_is_left_and_may_run_again(stack: Stack, job: str):
     for _ in range(2):
         assert await run_job(job, secrets_of(stack)) == dict.fromkeys(SWEEPS[job], 0)
+
+
+async def test_a_job_embeds_sessions_where_it_is_given_a_model(
+    stack: Stack, embedder: SentenceModel, sessions: SessionStore, alice: Caller
+):
+    await sessions.create(alice, NewSession(prompt="sort a list"))
+    for embedded in (1, 0):
+        assert (await run_job("incremental", secrets_of(stack), embedder=embedder))["embed_sessions"] == embedded
+
+
+async def test_how_a_run_ended_is_recorded(stack: Stack, data: Database):
+    await run_job("nightly", secrets_of(stack))
+
+    async def fail() -> None:
+        async with JobRuns(data, stack.service_role_key).run("nightly") as details:
+            assert details is not None
+            details["begun"] = 1
+            raise OSError("it is gone")
+
+    with pytest.raises(OSError, match="gone"):
+        await fail()
+    rows = await fetch(stack.dsn, "select * from public.job_runs order by id")
+    assert [(row["job"], row["state"], row["error"]) for row in rows] == [
+        ("nightly", "succeeded", None), ("nightly", "failed", "OSError: it is gone")
+    ]  # fmt: skip
+    assert json.loads(rows[0]["details"]) == dict.fromkeys(SWEEPS["nightly"], 0)
+    assert json.loads(rows[1]["details"]) == {"begun": 1}
+    assert all(row["finished_at"] for row in rows)
+
+
+async def test_a_job_runs_once_at_a_time_and_others_meanwhile(stack: Stack, data: Database):
+    runs = JobRuns(data, stack.service_role_key)
+    async with runs.run("nightly") as first:
+        assert first is not None
+        assert await run_job("nightly", secrets_of(stack)) == {}
+        assert await run_job("incremental", secrets_of(stack))
+    assert await run_job("nightly", secrets_of(stack))
+
+
+async def test_of_many_at_once_one_runs(stack: Stack, data: Database):
+    calls = (data.call("start_job", {"p_job": "j"}, token=stack.service_role_key) for _ in range(20))
+    started = [run for run in await asyncio.gather(*calls) if run is not None]
+    assert len(started) == 1
+
+
+async def test_a_run_that_never_ended_is_taken_for_dead(stack: Stack, data: Database):
+    key = stack.service_role_key
+    dead = await data.call("start_job", {"p_job": "j"}, token=key)
+    heir = await data.call("start_job", {"p_job": "j", "p_lease_s": 0}, token=key)
+    assert heir not in {None, dead}
+    await data.call("finish_job", {"p_id": dead}, token=key)
+    rows = await fetch(stack.dsn, "select state, error from public.job_runs order by id")
+    assert [(row["state"], row["error"]) for row in rows] == [("failed", "it never ended"), ("running", None)]
 
 
 async def test_a_job_without_the_service_key_says_where_it_comes_from(stack: Stack):

@@ -7,7 +7,7 @@ import pytest
 from functions.callers import Caller
 from functions.database import Database
 from functions.failures import Conflict, Forbidden, NotFound, Refused, StaleVersion
-from functions.sessions import Session, SessionChanges, SessionStore
+from functions.sessions import NewSession, Session, SessionChanges, SessionStore
 from functions.sharing import Comments, Sharing
 from tests.data_fixtures import People
 from tests.database_fixtures import Stack, execute
@@ -160,18 +160,29 @@ async def test_who_may_resolve_and_delete_a_comment(
     of_alice = await comments.add(alice, session.id, pointer="/holes/0", body="say more")
     for deed in (comments.resolve, comments.delete):
         with pytest.raises(Forbidden):
-            await deed(bob, of_alice.id)
+            await deed(bob, session.id, of_alice.id)
         with pytest.raises(NotFound):
-            await deed(dave, of_alice.id)
-    resolved = await comments.resolve(carol, of_alice.id)
+            await deed(dave, session.id, of_alice.id)
+    resolved = await comments.resolve(carol, session.id, of_alice.id)
     assert (resolved.resolved_by, resolved.body) == (carol.user_id, "say more")
-    assert (await comments.resolve(carol, of_alice.id, resolved=False)).resolved_at is None
+    assert (await comments.resolve(carol, session.id, of_alice.id, resolved=False)).resolved_at is None
     with pytest.raises(Forbidden):
-        await comments.delete(carol, of_alice.id)
+        await comments.delete(carol, session.id, of_alice.id)
     of_bob = await comments.add(bob, session.id, pointer="", body="mine")
-    await comments.delete(bob, of_bob.id)
-    await comments.delete(alice, of_alice.id)
+    await comments.delete(bob, session.id, of_bob.id)
+    await comments.delete(alice, session.id, of_alice.id)
     assert (await comments.list(alice, session.id)).items == []
+
+
+async def test_a_comment_is_changed_within_its_own_session_alone(
+    comments: Comments, sessions: SessionStore, session: Session, alice: Caller
+):
+    other = await sessions.create(alice, NewSession(prompt="another"))
+    comment = await comments.add(alice, session.id, pointer="", body="x")
+    for deed in (comments.resolve, comments.delete):
+        with pytest.raises(NotFound, match="comment"):
+            await deed(alice, other.id, comment.id)
+    assert (await comments.list(alice, session.id)).items == [comment]
 
 
 @pytest.mark.parametrize(("pointer", "body"), [("no pointer", "x"), ("", ""), ("", "x" * 10_001), ("/" * 1001, "x")])
@@ -184,8 +195,8 @@ async def test_a_comment_with_bad_values_is_refused(
 
 async def test_comments_are_events(comments: Comments, sessions: SessionStore, session: Session, alice: Caller):
     comment = await comments.add(alice, session.id, pointer="", body="x")
-    await comments.resolve(alice, comment.id)
-    await comments.delete(alice, comment.id)
+    await comments.resolve(alice, session.id, comment.id)
+    await comments.delete(alice, session.id, comment.id)
     types = [event.type for event in await sessions.events(alice, session.id)]
     assert types == ["session.created", "comment.added", "comment.changed", "comment.deleted"]
 
@@ -197,4 +208,4 @@ async def test_a_deleted_session_takes_its_comments_along(
     comment = await comments.add(bob, session.id, pointer="", body="x")
     await sessions.delete(alice, session.id)
     with pytest.raises(NotFound):
-        await comments.resolve(bob, comment.id)
+        await comments.resolve(bob, session.id, comment.id)
