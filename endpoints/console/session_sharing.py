@@ -40,7 +40,7 @@ async def settle(
     resolved: Annotated[bool, Form()] = True,  # noqa: FBT002 - a form's field
 ) -> Response:
     """Mark a comment as settled, or as open again."""
-    await app.comments.resolve(caller, comment_id, resolved=resolved)
+    await app.comments.resolve(caller, session_id, comment_id, resolved=resolved)
     return await show(request, app, caller, session_id)
 
 
@@ -49,7 +49,7 @@ async def delete_comment(
     request: Request, app: App, caller: Editor, session_id: SessionId, comment_id: str
 ) -> Response:
     """By its author, or by the session's owner."""
-    await app.comments.delete(caller, comment_id)
+    await app.comments.delete(caller, session_id, comment_id)
     return await show(request, app, caller, session_id)
 
 
