@@ -1,6 +1,9 @@
 """All of the console's routes."""
 
 from endpoints.console import (
+    account_page,
+    operating,
+    playground,
     session_editing,
     session_history,
     session_list,
@@ -20,4 +23,7 @@ CONSOLE_ROUTERS = (
     session_editing.router,
     session_history.router,
     session_sharing.router,
+    playground.router,
+    account_page.router,
+    operating.router,
 )

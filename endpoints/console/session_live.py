@@ -14,6 +14,7 @@ from endpoints.console.route import ConsoleRoute
 from endpoints.console.running import RunningOrder
 from endpoints.console.specification_view import view_of_unfinished
 from endpoints.guard import App, Reader
+from endpoints.health import engine_health
 from endpoints.server_sent_events import Event, EventStream
 from endpoints.services import Services
 from endpoints.sessions import SessionId
@@ -92,7 +93,7 @@ async def _follow(request: Request, app: Services, order: RunningOrder, emit: Em
         number = order.number
         nothing_written = not order.specification and not order.code
         if nothing_written and time.monotonic() - cold_asked > POLL_S:
-            engine, cold_asked = await app.engine.status(), time.monotonic()
+            engine, cold_asked = await engine_health(app.engine, app.settings.engine.model), time.monotonic()
         values = {"order": order, "engine": engine if nothing_written else None}
         await emit(Fragment("progress", render(request, "_progress.html", **values)))
         if order.version != version:

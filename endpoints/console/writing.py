@@ -11,6 +11,7 @@ from endpoints.console.examples import EXAMPLES
 from endpoints.console.rendering import page
 from endpoints.console.route import ConsoleRoute, go_to
 from endpoints.guard import App, Generator, Reader
+from endpoints.health import engine_health
 from endpoints.session_creation import CreateSession
 from endpoints.session_work import working
 
@@ -25,7 +26,7 @@ async def order_form(
 ) -> Response:
     """The form; `prompt` fills it in."""
     del caller
-    engine = await app.engine.status()
+    engine = await engine_health(app.engine, app.settings.engine.model)
     return page(request, "new.html", prompt=prompt, refusal="", examples=EXAMPLES, engine=engine, until="code")
 
 
@@ -43,7 +44,7 @@ async def give_order(
     try:
         wanted = CreateSession(prompt=prompt.strip(), language=language, until=until, assume=assume)
     except ValidationError:
-        engine = await app.engine.status()
+        engine = await engine_health(app.engine, app.settings.engine.model)
         refusal = "Say in plain words what the function should do."
         values = {"prompt": prompt, "refusal": refusal, "examples": EXAMPLES, "engine": engine, "until": until}
         return page(request, "new.html", 422, **values)
