@@ -276,6 +276,46 @@ async def test_a_lost_connection_is_503_and_the_next_request_works(stack: Stack,
     assert (await post(stack, http, "add", a=1)).json() == 11
 
 
+async def test_a_connection_that_the_driver_lost_track_of_is_503_and_not_used_again(
+    stack: Stack, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+):
+    async def confused(*_: object, **__: object) -> None:
+        raise asyncpg.InternalClientError("got result for unknown protocol state 3")
+
+    assert (await post(stack, http, "add", a=1)).json() == 11
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncpg.Connection, "fetchrow", confused)
+        lost = await post(stack, http, "add", a=1)
+    assert (lost.status_code, lost.json()["code"]) == (503, "PGRST001")
+    assert (await post(stack, http, "add", a=1)).json() == 11
+
+
+@pytest.mark.parametrize("path", ["/rest/v1/rpc/add", "/auth/v1/token?grant_type=password"])
+async def test_a_client_that_leaves_in_the_middle_of_its_request_leaves_no_trace(
+    stack: Stack, http: httpx.AsyncClient, path: str, caplog: pytest.LogCaptureFixture
+):
+    for _ in range(3):
+        _, writer = await asyncio.open_connection("127.0.0.1", stack.gateway.port)
+        head = f"POST {path} HTTP/1.1\r\nhost: x\r\napikey: {stack.anon_key}\r\ncontent-length: 100\r\n\r\n"
+        writer.write(head.encode() + b'{"a":')
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.close()
+        await writer.wait_closed()
+    assert (await post(stack, http, "add", a=1)).json() == 11
+    assert not [record for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}]
+
+
+async def test_clients_that_leave_while_their_call_runs_cost_no_connection(stack: Stack, http: httpx.AsyncClient):
+    for _ in range(3):
+        calls = [asyncio.create_task(post(stack, http, "sleep", seconds=0.2)) for _ in range(REST_CONNECTIONS)]
+        await asyncio.sleep(0.05)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+    assert (await post(stack, http, "add", a=1)).json() == 11
+
+
 async def test_no_free_connection_is_504(stack: Stack, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch):
     holders = [asyncio.create_task(post(stack, http, "sleep", seconds=2)) for _ in range(REST_CONNECTIONS)]
     while await sleeping(stack) < REST_CONNECTIONS:  # noqa: ASYNC110 - it happens in the database

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from infra.local.gateway.catalog import EXTRA_SEARCH_PATH, SCHEMA, Catalog, Function
-from infra.local.gateway.connections import Connection, Pool
+from infra.local.gateway.connections import LOST, Connection, Pool, abandon, give_back
 from infra.local.gateway.database_failures import connection_failed, connection_lost, from_postgres, pool_exhausted
 from infra.local.gateway.failures import rest_failure
 from infra.local.gateway.keys import Keys
@@ -73,18 +73,19 @@ class Rest:
             connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
         except TimeoutError:
             raise pool_exhausted() from None
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (*LOST, asyncpg.PostgresError) as error:
             raise connection_failed(error) from None
         try:
             yield connection
-        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError) as error:
+        except LOST as error:
+            abandon(connection)
             raise connection_lost(error) from None
         except asyncpg.PostgresError as error:
             if error.sqlstate == UNDEFINED_FUNCTION:
                 self._catalog.forget()
             raise from_postgres(error, anonymous=anonymous) from None
         finally:
-            await self._pool.release(connection)
+            await give_back(self._pool, connection)
 
 
 def _refuse_what_is_missing(request: Request) -> None:

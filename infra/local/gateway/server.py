@@ -10,8 +10,8 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from infra.local.gateway.accounts import Accounts
@@ -90,6 +90,7 @@ class Gateway:
                     # What the endpoints do not catch themselves: /auth/v1 and /health without a database.
                     **dict.fromkeys(NO_CONNECTION, _unavailable),
                     asyncpg.PostgresError: _database_error,
+                    ClientDisconnect: _nobody,
                 },
             )
 
@@ -156,6 +157,12 @@ def _configuration(app: Starlette) -> uvicorn.Config:
 
 async def _unavailable(request: Request, error: Exception) -> JSONResponse:
     return await answer(request, auth_failure(503, "unexpected_failure", f"Database unavailable: {error}"))
+
+
+async def _nobody(request: Request, error: Exception) -> Response:
+    """The client went away in the middle of its request: there is nobody to answer, and nothing to log."""
+    del request, error
+    return Response(status_code=400)
 
 
 async def _database_error(request: Request, error: Exception) -> JSONResponse:
