@@ -33,6 +33,8 @@ STRUCTURAL_STEPS = 16
 """Enough to write one short property and its comma, after which every other optional property is a parser item."""
 _STRUCTURE = b']":,0123456789'
 _NOTHING_FOLLOWS = "NoExtension"
+NOTHING_SATISFIES = "nothing satisfies it"
+"""How the reason begins of a refusal of what is well-formed, but no text could be written under it."""
 _UNWRITABLE = "forced bytes"
 
 
@@ -90,23 +92,25 @@ def try_constraint(vocabulary: Vocabulary, kind: str, source: str) -> Figures:
         case "structural_tag":
             check_structural_tag(parse_json(source))
             return _try_structural_tag(vocabulary, source)
-    return _try_grammar(vocabulary, kind, source)
+    return try_grammar(vocabulary, kind, source)
 
 
 def _try_structural_tag(vocabulary: Vocabulary, source: str) -> Figures:
     """The inner schemas first, each on its own: within the tag, a fault shows only once its trigger is written."""
     for i, structure in enumerate(parse_json(source)["structures"]):
         try:
-            _try_grammar(vocabulary, "json_schema", json.dumps(structure["schema"]))
+            try_grammar(vocabulary, "json_schema", json.dumps(structure["schema"]))
         except ConstraintRefused as refusal:
             raise ConstraintRefused(f"/structures/{i}/schema{refusal.pointer}", refusal.reason) from None
-    return _try_grammar(vocabulary, "structural_tag", source)
+    return try_grammar(vocabulary, "structural_tag", source)
 
 
-def _try_grammar(vocabulary: Vocabulary, kind: str, source: str) -> Figures:
+def try_grammar(vocabulary: Vocabulary, kind: str, source: str) -> Figures:
+    """The trial without the bounds on what users may send: for a constraint that was made here."""
     refuse = partial(_refusal, kind=kind, source=source)
     grammar = engine_grammar(kind, source)
-    if message := LLMatcher.validate_grammar(admission_grammar(kind, source), None):
+    admission = admission_grammar(kind, source)
+    if admission != grammar and (message := LLMatcher.validate_grammar(admission, None)):
         raise refuse(message)
     started = time.perf_counter()
     matcher = LLMatcher(vocabulary.tokenizer, grammar, log_level=0)
@@ -129,8 +133,8 @@ def _check_some_text(vocabulary: Vocabulary, matcher: LLMatcher, allowed: int) -
     if allowed & ~vocabulary.end:
         return
     if matcher.is_accepting():
-        raise ConstraintRefused("", "only the empty text satisfies it: a generation would end before it starts")
-    raise ConstraintRefused("", "nothing satisfies it: no token may come first")
+        raise ConstraintRefused("", f"{NOTHING_SATISFIES} but the empty text: a generation would end before it starts")
+    raise ConstraintRefused("", f"{NOTHING_SATISFIES}: no token may come first")
 
 
 def _walk(
@@ -170,7 +174,7 @@ def _mask(matcher: LLMatcher, refuse: Callable[[str], ConstraintRefused]) -> int
 
 def _refusal(message: str, *, kind: str, source: str) -> ConstraintRefused:
     if message.startswith(_NOTHING_FOLLOWS):
-        return ConstraintRefused("", f"nothing satisfies it: at some point nothing may follow ({own_words(message)})")
+        return ConstraintRefused("", f"{NOTHING_SATISFIES}: at some point nothing may follow ({own_words(message)})")
     if _UNWRITABLE in message:  # small vocabularies lack bytes that are rare in text; a first mask does not show it
         return ConstraintRefused("", f"the model has no tokens to write it with ({own_words(message)})")
     match kind:

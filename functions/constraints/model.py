@@ -1,5 +1,6 @@
 """Constraints as typed rules that a machine can act on. `reading` makes them of what clients send."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -7,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from functions.constraints.dotted import check_dotted
 from functions.constraints.syntax import check_words
+from functions.failures import ConstraintRefused
+from functions.validation_text_caps import check_regex
 
 Kind = Literal["syntactic", "type_safety", "semantic", "architectural", "operational", "security"]
 Severity = Literal["error", "warning", "info", "hint"]
@@ -29,6 +32,15 @@ Word = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Names = Annotated[tuple[Word, ...], Field(min_length=1, max_length=MAX_NAMES)]
 NamesOrNone = Annotated[tuple[Word, ...], Field(max_length=MAX_NAMES)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
+
+
+def check_pattern(pattern: str) -> str:
+    """The regular expression, if it keeps to the bounds on what users may send; else `ValueError`."""
+    try:
+        check_regex(pattern)
+    except ConstraintRefused as refused:
+        raise ValueError(refused.reason) from None
+    return pattern
 
 
 class _Rule(BaseModel):
@@ -58,6 +70,17 @@ class NamingRule(_Rule):
     variables: Text | None = None
     parameters: Text | None = None
     constants: Text | None = None
+
+    @field_validator("functions", "classes", "variables", "parameters", "constants")
+    @classmethod
+    def _is_pattern(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            check_pattern(pattern)
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"not a regular expression: {error}") from None
+        return pattern
 
 
 class ForbidNamesRule(_Rule):
@@ -169,12 +192,16 @@ class RegexRule(_Rule):
     type: Literal["regex"]
     pattern: Text
 
+    _bounded = field_validator("pattern")(check_pattern)
+
 
 class ForbidRegexRule(_Rule):
     """The whole text does not match: the negation of a `regex`."""
 
     type: Literal["forbid_regex"]
     pattern: Text
+
+    _bounded = field_validator("pattern")(check_pattern)
 
 
 class JsonSchemaRule(_Rule):
@@ -235,7 +262,10 @@ class Evidence(BaseModel):
 
 
 class StatedConstraint(BaseModel):
-    """One constraint of a set. `inferred`: its rule was read out of its description. Confidence is from 0 to 1."""
+    """One constraint of a set. `inferred`: its rule was read out of its description. Confidence is from 0 to 1.
+
+    `place` is the JSON pointer at which it stands in the request.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -249,6 +279,7 @@ class StatedConstraint(BaseModel):
     evidence: tuple[Evidence, ...] = ()
     rule: Rule | None = None
     inferred: bool = False
+    place: str = Field(default="", exclude=True)
 
 
 class ConstraintSet(BaseModel):

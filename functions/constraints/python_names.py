@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from functions.constraints.dotted import below, covers, parent_and_name
 from functions.constraints.requirements import AllowedImports, Requirements, guarded_prefixes
-from functions.constraints.word_patterns import any_of, escaped
+from functions.constraints.word_patterns import any_of, escaped, slashed
 
 _ROLE_TERMINALS = {
     "functions": "FUNCTION_NAME",
@@ -21,6 +21,7 @@ _ROLE_TERMINALS = {
 UPPER_CASE = "[A-Z_][A-Z0-9_]*"
 """What is taken for a constant where only variables have a pattern: `MAX_SIZE` is none of them."""
 _NOTHING = r"/[^\s\S]/"
+_ITEM = "[A-Za-z0-9_]+( as [A-Za-z0-9_]+)?"
 _BELOW = r"(\.[A-Za-z_][A-Za-z0-9_]*)*"
 
 
@@ -28,7 +29,7 @@ def name_definitions(requirements: Requirements, grammar: Mapping[str, str]) -> 
     """Bodies of rules and terminals, by their heads, that replace those in `grammar` or are new in it."""
     changed: dict[str, str] = {}
     if requirements.forbidden_names:
-        changed["FORBIDDEN_NAME"] = _regex(any_of(requirements.forbidden_names))
+        changed["FORBIDDEN_NAME"] = _regex(_any_of(requirements, requirements.forbidden_names))
         changed["IDENTIFIER"] = f"{grammar['IDENTIFIER']} & ~FORBIDDEN_NAME"
     changed["self"] = " | ".join(f'"{word}"' for word in _selves(requirements)) or _NOTHING
     changed |= dict(_named(requirements, grammar))
@@ -70,54 +71,31 @@ def _named(requirements: Requirements, grammar: Mapping[str, str]) -> Iterator[t
 
 
 def _called(requirements: Requirements, grammar: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """`NAME` without what may not be called, and what may be below the names that are guarded."""
+    """`NAME` without what may not be called; `GUARDED`, names that others may only be written below.
+
+    A guarded name and what is below it is one terminal: the lexer takes it as a whole, and thousands of them cost no
+    rules.
+    """
     calls = requirements.forbidden_calls
     if not calls:
         return
-    plain = [call for call in calls if "." not in call]
-    tree = _tree(call for call in calls if "." in call and call.partition(".")[0] not in plain)
-    yield "NAME", f"IDENTIFIER & ~{_regex(any_of([*plain, *tree]))}"
+    plain = _plain(requirements)
+    guarded = guarded_prefixes({call: "" for call in calls if call.partition(".")[0] not in plain})
+    roots = {prefix for prefix in guarded if "." not in prefix}
+    yield "NAME", f"IDENTIFIER & ~{_regex(_any_of(requirements, [*plain, *roots]))}"
     if plain:
-        yield "IMPORTED_NAME", f"IDENTIFIER & ~{_regex(any_of(plain))}"
-    paths = [(path, never) for path, never in _guards(tree, ()) if not requirements.forbidden_names.keys() & set(path)]
-    if not paths or "ATTRIBUTE" not in grammar:
+        yield "IMPORTED_NAME", f"IDENTIFIER & ~{_regex(_any_of(requirements, plain))}"
+    names = requirements.forbidden_names.keys()
+    prefixes = [prefix for prefix in guarded if not names & set(prefix.split("."))]
+    if not prefixes or "ATTRIBUTE" not in grammar:
         return
-    alternatives: list[str] = []
-    for number, (path, never) in enumerate(paths, 1):
-        terminal = f"UNGUARDED_{number}"
-        alternatives.append(" ".join([*(f'"{part}" "."' for part in path), terminal]))
-        yield terminal, f"IDENTIFIER & ~{_regex(any_of(never))}"
-    yield "guarded", "\n    | ".join(alternatives)
-    yield "loaded_name", "NAME | guarded"
-    if "value_pattern" in grammar:
-        yield "value_pattern", f'{grammar["value_pattern"]}\n    | guarded ("." ATTRIBUTE)*'
-    if "class_pattern_name" in grammar:
-        yield "class_pattern_name", f'{grammar["class_pattern_name"]}\n    | guarded ("." ATTRIBUTE)*'
-
-
-Tree = dict[str, "Tree | None"]
-"""Names below names; None where all of it is forbidden."""
-
-
-def _tree(calls: Iterable[str]) -> Tree:
-    root: Tree = {}
-    for call in calls:
-        *path, last = call.split(".")
-        node: Tree | None = root
-        for part in path:
-            if node is not None:
-                node = node.setdefault(part, {})
-        if node is not None:
-            node[last] = None
-    return root
-
-
-def _guards(tree: Tree, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Iterable[str]]]:
-    """Every path that something else may stand below, with the names that may not."""
-    for name, inner in tree.items():
-        if inner is not None:
-            yield (*path, name), inner
-            yield from _guards(inner, (*path, name))
+    never = [*(call for call in calls if "." in call), *guarded]
+    below_them = f'{_regex(_any_of(requirements, prefixes))} "." IDENTIFIER'
+    yield "GUARDED", f"({below_them}) & ~{_regex(_any_of(requirements, never))}"
+    yield "loaded_name", "NAME | GUARDED"
+    for pattern in ("value_pattern", "class_pattern_name"):
+        if pattern in grammar:
+            yield pattern, f'{grammar[pattern]}\n    | GUARDED ("." ATTRIBUTE)*'
 
 
 def _imported(requirements: Requirements, grammar: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -127,28 +105,44 @@ def _imported(requirements: Requirements, grammar: Mapping[str, str]) -> Iterato
     paths = [terminal for terminal in ("RELATIVE_MODULE", "MODULE_PATH") if terminal in grammar]
     if not (guarded or forbidden or lists) or not paths:
         return
-    limits = [f"/{_any_module(allowed.modules)}/" for allowed in lists]
-    limits += [f"~/{_any_module(forbidden)}/"] if forbidden else []
+    limits = [f"/{_any_module(requirements, allowed.modules)}/" for allowed in lists]
+    limits += [f"~/{_any_module(requirements, forbidden)}/"] if forbidden else []
     yield "ALLOWED_MODULE", " & ".join([f"({' | '.join(paths)})", *limits])
     yield "IMPORT_MODULE", "MODULE_PATH & ALLOWED_MODULE"
     if guarded:
-        yield "ALIASED_MODULE", f"IMPORT_MODULE & ~{_regex(any_of(guarded))}"
+        yield "ALIASED_MODULE", f"IMPORT_MODULE & ~{_regex(_any_of(requirements, guarded))}"
         yield "import_name", 'IMPORT_MODULE | ALIASED_MODULE " as " IMPORTED_AS'
     special = _special_modules(requirements)
     if not special:
         yield "FROM_MODULE", "ALLOWED_MODULE"
         return
-    yield "FROM_MODULE", f"ALLOWED_MODULE & ~{_regex(any_of(special))}"
-    alternatives = [grammar["from_import"]] if "from_import" in grammar else []
-    name = f"IDENTIFIER & ~{_regex(any_of(plain))}" if (plain := _plain(requirements)) else "IDENTIFIER"
-    for number, (module, (only, never)) in enumerate(special.items(), 1):
-        terminal = f"FROM_{number}"
-        limit = f" & {_regex(any_of(only))}" if only is not None else ""
-        yield terminal, f"{name}{limit}{f' & ~{_regex(any_of(never))}' if never else ''}"
-        imported = f"imported_{number}"
-        yield imported, f'{terminal} (" as " IMPORTED_AS)?'
-        alternatives.append(f'"from " "{module}" " import " {imported} (", " {imported})*')
-    yield "from_import", "\n    | ".join(alternatives)
+    yield "FROM_MODULE", f"ALLOWED_MODULE & ~{_regex(_any_of(requirements, special))}"
+    if "from_import" not in grammar:
+        return
+    yield "FROM_SPECIAL", " | ".join(_special_imports(requirements, special))
+    yield "from_import", f'{grammar["from_import"]}\n    | "from " FROM_SPECIAL'
+
+
+def _special_imports(
+    requirements: Requirements, special: Mapping[str, tuple[list[str] | None, list[str]]]
+) -> Iterator[str]:
+    """`os import getcwd, path as p`, for each module that not every name may be imported from: one terminal."""
+    plain = _plain(requirements)
+    name = f"(IDENTIFIER & ~{_regex(_any_of(requirements, plain))})" if plain else "IDENTIFIER"
+    item = f'{name} (" as " IDENTIFIER)?'
+    items = f'{item} (", " {item})*'
+    open_modules = [module for module, (only, _) in special.items() if only is None]
+    if open_modules:
+        never = "|".join(
+            f"{escaped(module)} import ({_ITEM}, )*{_any_of(requirements, names)}(( as |, ).*)?"
+            for module, (only, names) in special.items()
+            if only is None
+        )
+        yield f'(({_regex(_any_of(requirements, open_modules))} " import " {items}) & ~{_regex(never)})'
+    for module, (only, names) in special.items():
+        if only is not None and (left := [name for name in only if name not in names]):
+            one = f'({name} & {_regex(_any_of(requirements, left))}) (" as " IDENTIFIER)?'
+            yield f'("{module} import " {one} (", " {one})*)'
 
 
 def _plain(requirements: Requirements) -> list[str]:
@@ -197,14 +191,18 @@ def _is_forbidden(module: str, forbidden: Iterable[str]) -> bool:
     return any(covers(entry, module) for entry in forbidden)
 
 
-def _any_module(modules: Iterable[str]) -> str:
+def _any_module(requirements: Requirements, modules: Iterable[str]) -> str:
     """Modules with all below them. `.` covers every module of the package that the text is in."""
     absolute = [m for m in modules if m.strip(".")]
     dots = [m for m in modules if not m.strip(".")]
-    patterns = [f"{any_of(absolute)}{_BELOW}"] if absolute else []
+    patterns = [f"{_any_of(requirements, absolute)}{_BELOW}"] if absolute else []
     patterns += [rf"{escaped(dot)}([A-Za-z_][A-Za-z0-9_]*{_BELOW})?" for dot in dots]
     return "|".join(patterns) or r"[^\s\S]"
 
 
+def _any_of(requirements: Requirements, words: Iterable[str]) -> str:
+    return any_of(words, factored=requirements.factored)
+
+
 def _regex(pattern: str) -> str:
-    return "/" + re.sub(r"(?<!\\)((?:\\\\)*)/", r"\1\/", pattern) + "/"
+    return f"/{slashed(pattern)}/"

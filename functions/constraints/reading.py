@@ -97,6 +97,7 @@ def _read(reader: _Reader, entry: Any, at: str, number: int) -> Iterator[StatedC
         confidence=_confidence(reader, name, entry.get("confidence", 1.0)),
         source=_one_of(reader, name, entry, "source", "User_Defined"),
         priority=_priority(reader, name, entry.get("priority", 0)),
+        place=at,
         evidence=tuple(_evidence(reader, name, entry.get("evidence") or ())),
     )
     rules = list(_rules(reader.language, entry, at))

@@ -44,7 +44,10 @@ class AllowedImports:
 
 @dataclass
 class Requirements:
-    """What is asked for. Mappings lead from what is forbidden or required to the name of its constraint."""
+    """What is asked for. Mappings lead from what is forbidden or required to the name of its constraint.
+
+    `places` are JSON pointers of the constraints by name; `factored`: lists of words are written by their beginnings.
+    """
 
     signatures: list[tuple[Signature, str]] = field(default_factory=list)
     naming: dict[str, list[NamePattern]] = field(default_factory=dict)
@@ -65,6 +68,8 @@ class Requirements:
     schemas: list[tuple[dict[str, Any] | bool, str]] = field(default_factory=list)
     grammars: list[tuple[str, str]] = field(default_factory=list)
     examples: list[tuple[model.ExamplesRule, str]] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)
+    factored: bool = True
 
     @property
     def restricts_code(self) -> bool:
@@ -84,11 +89,14 @@ class Requirements:
         )
 
 
-def composed(constraints: Iterable[StatedConstraint], language: model.Language = "python") -> Requirements:
+def composed(
+    constraints: Iterable[StatedConstraint], language: model.Language = "python", *, factored: bool = True
+) -> Requirements:
     """All rules of the constraints together. Raises `ConstraintRefused` for a signature that is none."""
-    requirements = Requirements()
+    requirements = Requirements(factored=factored)
     for stated in constraints:
         if stated.rule is not None:
+            requirements.places[stated.name] = stated.place
             _add(requirements, stated.rule, stated.name, language)
     return requirements
 
@@ -97,7 +105,8 @@ def _add(into: Requirements, rule: model.Rule, name: str, language: model.Langua
     match rule:
         case model.SignatureRule():
             if language == "python":
-                into.signatures.append((read_signature(rule.signature), name))
+                pointer = f"{into.places.get(name, '')}/rule/signature"
+                into.signatures.append((read_signature(rule.signature, pointer), name))
         case model.NamingRule():
             for role in ROLES:
                 if pattern := getattr(rule, role):

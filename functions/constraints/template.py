@@ -7,7 +7,7 @@ nothing here knows the language that it describes. `unrolling` writes the result
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 _GRAMMARS = Path(__file__).with_name("grammars")
@@ -20,6 +20,8 @@ _CONDITION = re.compile(r"\s*%if (.*)$")
 _REFERENCE = re.compile(
     r"\"(?:\\.|[^\"\\])*\"|/(?:\\.|[^/\\])+/|\{\d+,\w+\}|(?P<name>[A-Za-z_]\w*)(?:::(?P<parameter>\w+(?:\([^)]*\))?))?"
 )
+
+_OPTIONAL = re.compile(r"\(?\b(\w+)(?:::\w+(?:\([^)]*\))?)?\)?(?:\?|\*|\{0,\d+\})")
 
 
 @dataclass(frozen=True)
@@ -144,10 +146,11 @@ def read(text: str) -> Grammar:
     return Grammar(definitions, bits, limits, words)
 
 
-def references(text: str) -> list[Reference]:
+@lru_cache(maxsize=4096)
+def references(text: str) -> tuple[Reference, ...]:
     """The rules and terminals that an alternative names."""
     found = (match for match in _REFERENCE.finditer(text) if match["name"])
-    return [Reference(match["name"], match["parameter"] or "") for match in found]
+    return tuple(Reference(match["name"], match["parameter"] or "") for match in found)
 
 
 def replace_references(text: str, replacement: Mapping[Reference, str]) -> str:
@@ -184,9 +187,7 @@ def drop_impossible(definitions: dict[str, Definition]) -> None:
 
 def _possible(alternative: Alternative, gone: set[str]) -> Alternative | None:
     """The alternative without its optional references to what is gone; None if it cannot do without."""
-    text = alternative.text
-    for name in gone:
-        text = re.sub(rf"\(?\b{name}(?:::\w+(?:\([^)]*\))?)?\)?(?:\?|\*|\{{0,\d+\}})", "", text).strip()
+    text = _OPTIONAL.sub(lambda found: "" if found[1] in gone else found[0], alternative.text).strip()
     if any(reference.name in gone for reference in references(text)):
         return None
     return Alternative(text, alternative.condition, alternative.words)

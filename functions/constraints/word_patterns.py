@@ -5,8 +5,10 @@ from collections.abc import Iterable
 _SPECIAL = frozenset(r"\.+*?()|[]{}^$/#&-~")
 
 
-def any_of(words: Iterable[str]) -> str:
+def any_of(words: Iterable[str], *, factored: bool = True) -> str:
     """A regular expression for exactly these words, none of them empty. Without words, for nothing that is written."""
+    if not factored:
+        return f"({'|'.join(map(escaped, words))})"
     tree: dict[str, object] = {}
     for word in words:
         node = tree
@@ -19,6 +21,16 @@ def any_of(words: Iterable[str]) -> str:
 def escaped(text: str) -> str:
     """The text itself, as a regular expression between the slashes of a Lark terminal."""
     return "".join(f"\\{c}" if c in _SPECIAL else {"\n": "\\n", "\t": "\\t"}.get(c, c) for c in text)
+
+
+def slashed(pattern: str) -> str:
+    """A regular expression as it stands between the slashes of a Lark terminal."""
+    written: list[str] = []
+    is_escaped = False
+    for character in pattern:
+        written.append(f"\\{character}" if character == "/" and not is_escaped else character)
+        is_escaped = character == "\\" and not is_escaped
+    return "".join(written).replace("\n", "\\n")
 
 
 def _written(tree: dict[str, object]) -> str:

@@ -1,0 +1,171 @@
+"""A constraint set to the one artifact that the decoder enforces, with a report on every constraint.
+
+Nothing is answered that was not tried: llguidance builds the artifact with the engine's tokenizer in a limited child
+process, some text satisfies it, good examples are accepted and bad ones refused. What cannot hold together is proved
+so, by a set of constraints from which none can be left out.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from functions.cache import Cache
+from functions.constraints.artifact import Base, formats
+from functions.constraints.conflicts import Contradiction
+from functions.constraints.digests import compilation_digest, packed, unpacked
+from functions.constraints.judging import judge
+from functions.constraints.model import ConstraintSet, Language, StatedConstraint
+from functions.constraints.refutation import Attempt
+from functions.constraints.report import Row, report
+from functions.constraints.requirements import Requirements
+from functions.constraints.violations import LANGUAGE, Violation
+from functions.failures import Conflict, ConstraintRefused, NotFound
+from functions.generation import Constraint
+from functions.validation import ConstraintValidator
+
+KEPT = 512
+"""Compiled sets that a process keeps; one of 10,000 constraints takes about 5 MB."""
+MOST_RESOLUTIONS = 100
+_SEVERITIES = ("hint", "info", "warning", "error")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds: all of it; llguidance's building of the artifact; its first mask."""
+
+    total_s: float
+    build_s: float
+    first_mask_s: float
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What a set was compiled to. `constraint` is for the engine; None when nothing is enforced while decoding.
+
+    `requirements` are those that hold: without the constraints that gave way. `sizes` are the artifact's: bytes, and
+    `states`, the alternatives of its grammar.
+    """
+
+    digest: str
+    language: Language
+    base: Base
+    constraint: Constraint | None
+    requirements: Requirements
+    report: tuple[Row, ...]
+    prompt: tuple[str, ...]
+    warnings: tuple[str, ...]
+    sizes: dict[str, int]
+    timing: Timing
+    cached: bool = False
+
+    @property
+    def artifacts(self) -> dict[str, Any]:
+        """By format: `grammar`, `json-schema`, `regex`."""
+        return formats(self.constraint)
+
+    @property
+    def has_checks(self) -> bool:
+        """Whether something is left to be checked on the finished text."""
+        return any(row.enforced == "after" for row in self.report)
+
+
+class ConstraintCompiler:
+    """Compiles for one model, whose tokenizer the validator has. Equal sets are compiled once."""
+
+    def __init__(self, validator: ConstraintValidator, cache: Cache, *, tokenizer_digest: str) -> None:
+        self._validator = validator
+        self._shared = cache
+        self._tokenizer_digest = tokenizer_digest
+        self._kept: OrderedDict[str, Compiled] = OrderedDict()
+
+    async def compile(
+        self, stated: ConstraintSet, language: Language = "python", *, is_code: bool = False, optimize: bool = True
+    ) -> Compiled:
+        """Raises `ConstraintRefused` with a pointer, `Conflict` with the names that exclude each other, `Unavailable`.
+
+        `is_code`: a text without any rule about code is code in `language`, too.
+        """
+        digest = compilation_digest(stated, language, self._tokenizer_digest, is_code=is_code, optimize=optimize)
+        if digest in self._kept:
+            return self._again(digest)
+        compiled = await self._compiled(digest, stated, language, is_code=is_code, optimize=optimize)
+        self._keep(compiled)
+        await self._shared.put(digest, packed(stated, language, is_code=is_code, optimize=optimize))
+        return compiled
+
+    async def find(self, digest: str) -> Compiled:
+        """What was compiled to this digest, here or in another container. Raises `NotFound`."""
+        if digest in self._kept:
+            return self._again(digest)
+        kept = await self._shared.get(digest)
+        if kept is None:
+            raise NotFound(f"compiled constraint set {digest[:80]!r} (compile it again: they are kept for a week)")
+        stated, language, is_code, optimize = unpacked(kept)
+        return await self.compile(stated, language, is_code=is_code, optimize=optimize)
+
+    async def violations(self, texts: Sequence[str], compiled: Compiled) -> list[list[Violation]]:
+        """What each text breaks: one child process for each, with its limits. A text that exceeds them breaks that."""
+        tasks = [self._judged(text, compiled) for text in texts]
+        return list(await asyncio.gather(*tasks))
+
+    async def _judged(self, text: str, compiled: Compiled) -> list[Violation]:
+        try:
+            judged: list[list[Violation]] = await self._validator.run_limited(
+                judge, [text], compiled.requirements, compiled.language
+            )
+        except ConstraintRefused as refused:
+            return [Violation(LANGUAGE, 1, 1, f"it cannot be checked: {refused.reason}")]
+        return judged[0]
+
+    def _again(self, digest: str) -> Compiled:
+        self._kept.move_to_end(digest)
+        return replace(self._kept[digest], cached=True)
+
+    def _keep(self, compiled: Compiled) -> None:
+        self._kept[compiled.digest] = compiled
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+
+    async def _compiled(
+        self, digest: str, stated: ConstraintSet, language: Language, *, is_code: bool, optimize: bool
+    ) -> Compiled:
+        started = time.perf_counter()
+        held = list(stated.constraints)
+        dropped: dict[str, str] = {}
+        attempt = Attempt(self._validator, language, is_code=is_code, optimize=optimize)
+        while (found := await attempt.refuted(held)) is not None:
+            weakest = _weakest(found, held)
+            if weakest is None or len(dropped) >= MOST_RESOLUTIONS:
+                raise Conflict(found.why, {"conflict": list(found.constraints)})
+            others = ", ".join(name for name in found.constraints if name != weakest)
+            dropped[weakest] = f"it gave way to {others}: {found.why}" if others else found.why
+            held = [constraint for constraint in held if constraint.name != weakest]
+        made, figures = attempt.artifact, attempt.figures
+        source = made.constraint.source if made.constraint else ""
+        return Compiled(
+            digest=digest,
+            language=language,
+            base=made.base,
+            constraint=made.constraint,
+            requirements=attempt.requirements,
+            report=tuple(report(stated.constraints, dropped, made.base)),
+            prompt=tuple(c.description for c in held if c.description and (c.rule is None or c.inferred)),
+            warnings=(*stated.warnings, *(figures.warnings if figures else ())),
+            sizes={"bytes": len(source.encode()), "states": source.count("\n") + source.count(" | ") + bool(source)},
+            timing=Timing(
+                time.perf_counter() - started,
+                figures.compile_s if figures else 0.0,
+                figures.first_mask_s if figures else 0.0,
+            ),
+        )
+
+
+def _weakest(found: Contradiction, held: Sequence[StatedConstraint]) -> str | None:
+    """Which of the constraints gives way: never one whose violation is an error."""
+    among = [c for c in held if c.name in found.constraints and c.severity != "error"]
+    if not among:
+        return None
+    return min(among, key=lambda c: (_SEVERITIES.index(c.severity), c.priority, c.confidence)).name

@@ -1,0 +1,73 @@
+"""What only llguidance can say of an artifact: that it builds, that some text satisfies it, which texts it takes.
+
+These functions run in the validator's limited child processes (`ConstraintValidator.run_limited`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llguidance import LLInterpreter, LLMatcher
+
+from functions.failures import ConstraintRefused
+from functions.validation_child import tokenizer, vocabulary
+from functions.validation_grammar import engine_grammar
+from functions.validation_trial import NOTHING_SATISFIES, Figures, try_grammar
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How far into a text an artifact goes: `end` characters; all of it, and a text may end there, when `accepted`."""
+
+    accepted: bool
+    end: int
+
+
+def try_artifact(kind: str, source: str) -> Figures:
+    """The trial of an artifact that was compiled here: without the bounds on what users may send as it is.
+
+    Raises `ConstraintRefused`.
+    """
+    return try_grammar(vocabulary(), kind, source)
+
+
+def read_texts(kind: str, source: str, texts: Sequence[str]) -> list[Reading]:
+    """Read each text by the artifact, as the decoder would write it."""
+    if not texts:
+        return []
+    matcher = LLMatcher(tokenizer(), engine_grammar(kind, source), log_level=0)
+    if matcher.is_error():
+        raise ConstraintRefused("", matcher.get_error())
+    return [_read(matcher.deep_copy(), text) for text in texts]
+
+
+def _read(matcher: LLMatcher, text: str) -> Reading:
+    tokens = tokenizer().tokenize_str(text)
+    taken = matcher.try_consume_tokens(tokens)
+    if taken == len(tokens):
+        return Reading(matcher.is_accepting(), len(text))
+    decoded: str = tokenizer().decode_bytes(tokens[:taken]).decode("utf-8", "ignore")
+    return Reading(accepted=False, end=len(decoded))
+
+
+def empty_intersections(patterns: Sequence[Sequence[str]]) -> list[bool]:
+    """For each group of regular expressions: whether no text matches all of them."""
+    return [_is_empty(group) for group in patterns]
+
+
+def _is_empty(patterns: Sequence[str]) -> bool:
+    terminals = " & ".join(f"/{pattern}/" for pattern in patterns)
+    try:
+        try_grammar(vocabulary(), "grammar", f"start: X\nX: {terminals}")
+    except ConstraintRefused as refused:
+        if refused.reason.startswith(NOTHING_SATISFIES):
+            return True
+        raise
+    return False
+
+
+def lexer_cost(kind: str, source: str) -> int:
+    """Llguidance's own measure of the work that building the first states of its lexer takes."""
+    interpreter = LLInterpreter(tokenizer(), engine_grammar(kind, source), enable_ff_tokens=False, log_level=0)
+    interpreter.start_without_prompt()
+    _, result = interpreter.compute_mask()
+    return int(result.partition('"lexer_cost":')[2].partition(",")[0] or 0)
