@@ -92,8 +92,10 @@ def _name(problem: "Problem") -> _Name:
 
 def _param(problem: "Problem") -> str | None:
     """The field at fault as OpenAI writes it: `messages[0].content`."""
-    pointer = next((error.pointer for error in problem.errors if error.pointer), None)
-    if pointer is None:
+    pointers = [error.pointer for error in problem.errors if error.pointer]
+    if not pointers:
         return next((param for cls, param in _PARAMS.items() if isinstance(problem.failure, cls)), None)
+    # A field that may be one of several things has a fault for each: the one that leads furthest in is the one meant.
+    pointer = max((p for p in pointers if f"{p}/".startswith(f"{pointers[0]}/")), key=len)
     dotted = pointer.replace("/", ".").replace("~1", "/").replace("~0", "~")
     return _INDEX.sub(r"[\1]", dotted).removeprefix(".")
