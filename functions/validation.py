@@ -7,7 +7,7 @@ whether it passes is llguidance's own judgement with the model's tokenizer (`fun
 import asyncio
 import signal
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -51,11 +51,14 @@ class Statistics:
 
 
 class ConstraintValidator:
-    """Verdicts on constraints for one model, whose `tokenizer.json` is given. Safe for one event loop."""
+    """Verdicts on constraints for one model, whose `tokenizer.json` is given. Safe for one event loop.
 
-    def __init__(self, settings: ValidationSettings, tokenizer_file: Path) -> None:
+    `modules` are those of functions that `run_limited` will be given: they are imported once, before any work.
+    """
+
+    def __init__(self, settings: ValidationSettings, tokenizer_file: Path, *, modules: Sequence[str] = ()) -> None:
         self._settings = settings
-        self._pool = LimitedProcesses(settings, tokenizer_file)
+        self._pool = LimitedProcesses(settings, tokenizer_file, modules)
         self._verdicts: OrderedDict[str, Verdict | Refusal] = OrderedDict()
         self._under_way: dict[str, asyncio.Task[Verdict | Refusal]] = {}
         self._statistics = Statistics()

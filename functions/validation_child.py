@@ -22,6 +22,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,12 +42,16 @@ _vocabulary: Vocabulary | None = None
 
 @dataclass(frozen=True)
 class ChildSettings:
-    """What the server tells the nursery. `memory_mib` and `cpu_s` are for each piece of work, beyond the start."""
+    """What the server tells the nursery. `memory_mib` and `cpu_s` are for each piece of work, beyond the start.
+
+    `modules` are imported before the first fork, so that no worker spends its limits on that.
+    """
 
     tokenizer_file: str
     memory_mib: int
     cpu_s: float
     parent: int
+    modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,8 @@ def nursery(control_fd: int, settings: ChildSettings) -> None:
     started = time.perf_counter()
     try:
         _vocabulary = Vocabulary(load_tokenizer(Path(settings.tokenizer_file)))
+        for module in settings.modules:
+            import_module(module)
     except Exception as error:  # noqa: BLE001 - whatever it is, the server must be told why there is no validator
         _tell(control, {"failed": f"{type(error).__name__}: {error}"})
         return

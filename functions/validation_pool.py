@@ -10,7 +10,7 @@ import socket
 import sys
 from asyncio.subprocess import Process
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,8 +74,9 @@ class LimitedProcesses:
     come back. A dead worker, and a dead nursery, is replaced.
     """
 
-    def __init__(self, settings: ValidationSettings, tokenizer_file: Path) -> None:
+    def __init__(self, settings: ValidationSettings, tokenizer_file: Path, modules: Sequence[str] = ()) -> None:
         self._settings = settings
+        self._modules = tuple(modules)
         self._tokenizer_file = tokenizer_file
         self._free: asyncio.LifoQueue[Worker] = asyncio.LifoQueue()
         self._workers: dict[int, Worker] = {}
@@ -221,7 +222,7 @@ class LimitedProcesses:
 
     async def _spawn(self, control: socket.socket) -> Process:
         limits = self._settings
-        settings = ChildSettings(str(self._tokenizer_file), limits.memory_mib, limits.cpu_s, os.getpid())
+        settings = ChildSettings(str(self._tokenizer_file), limits.memory_mib, limits.cpu_s, os.getpid(), self._modules)
         arguments = (str(control.fileno()), json.dumps(asdict(settings)), json.dumps(sys.path))
         return await asyncio.create_subprocess_exec(
             sys.executable, "-c", _START, *arguments, stdin=asyncio.subprocess.DEVNULL, pass_fds=(control.fileno(),)

@@ -26,6 +26,8 @@ from functions.failures import Conflict, ConstraintRefused, NotFound
 from functions.generation import Constraint
 from functions.validation import ConstraintValidator
 
+MODULES = ("functions.constraints.examples",)
+"""What the validator's processes must have imported before they are given this module's work."""
 KEPT = 512
 """Compiled sets that a process keeps; one of 10,000 constraints takes about 5 MB."""
 MOST_RESOLUTIONS = 100

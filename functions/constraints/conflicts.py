@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from functions.constraints.dotted import covers, prefixes
+from functions.constraints.dotted import covering, prefixes
 from functions.constraints.python_check import python_violations
 from functions.constraints.requirements import Requirements, guarded_prefixes
 
@@ -92,13 +92,13 @@ def _unimportable(requirements: Requirements, call: str, constraint: str) -> Ite
     root = call.partition(".")[0]
     if not dot or root in known:
         return
-    for forbidden, other in requirements.forbidden_imports.items():
-        if covers(forbidden, module) or covers(forbidden, call):
-            yield Contradiction.of(f"{call} must be called, and {forbidden} may not be imported", constraint, other)
+    if entry := covering(requirements.forbidden_imports, module) or covering(requirements.forbidden_imports, call):
+        why = f"{call} must be called, and {entry} may not be imported"
+        yield Contradiction.of(why, constraint, requirements.forbidden_imports[entry])
     if root not in sys.stdlib_module_names:
         return
     for allowed in requirements.allowed_imports:
-        if not any(covers(entry, module) or covers(entry, call) or covers(root, entry) for entry in allowed.modules):
+        if not covering(allowed.modules, call) and not any(entry.startswith(f"{root}.") for entry in allowed.modules):
             why = f"{call} must be called, and {root} is not among the modules that may be imported"
             yield Contradiction.of(why, constraint, allowed.constraint)
 

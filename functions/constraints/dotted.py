@@ -1,6 +1,7 @@
 """Dotted names: of modules, and of what is in them. Relative ones (`.`, `..a`) begin with dots."""
 
 import re
+from collections.abc import Container
 
 _DOTTED = re.compile(r"\.+|\.*[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
@@ -13,11 +14,10 @@ def check_dotted(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def covers(module: str, name: str) -> bool:
-    """Whether `name` is the module or below it."""
-    if not module.strip("."):
-        return name.startswith(module) and not name.removeprefix(module).startswith(".")
-    return name == module or name.startswith(f"{module}.")
+def covering(entries: Container[str], name: str) -> str | None:
+    """The entry that is `name` or above it, None if there is none. `.` is above every module of its own package."""
+    dots = name[: len(name) - len(name.lstrip("."))]
+    return next((above for above in (name, *prefixes(name), dots) if above and above in entries), None)
 
 
 def parent_and_name(path: str) -> tuple[str, str]:
@@ -33,6 +33,7 @@ def below(module: str, name: str) -> str:
 
 
 def prefixes(name: str) -> list[str]:
-    """`a`, `a.b` for `a.b.c`: what is above it."""
-    parts = name.split(".")
-    return [".".join(parts[:end]) for end in range(1, len(parts))]
+    """`a`, `a.b` for `a.b.c`: what is above it. `.a` for `.a.b`."""
+    dots = len(name) - len(name.lstrip("."))
+    parts = name[dots:].split(".")
+    return [name[:dots] + ".".join(parts[:end]) for end in range(1, len(parts))]

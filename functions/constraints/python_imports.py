@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from functions.constraints.dotted import below, covers
+from functions.constraints.dotted import below, covering, parent_and_name
 from functions.constraints.requirements import Requirements, guarded_prefixes
 from functions.constraints.violations import Violation
 
@@ -26,11 +26,10 @@ def import_violations(tree: ast.Module, requirements: Requirements) -> Iterator[
 
 
 def _module(node: ast.stmt, module: str, requirements: Requirements) -> Iterator[Violation]:
-    for forbidden, constraint in requirements.forbidden_imports.items():
-        if covers(forbidden, module):
-            yield _at(node, constraint, f"{module} may not be imported")
+    if entry := covering(requirements.forbidden_imports, module):
+        yield _at(node, requirements.forbidden_imports[entry], f"{module} may not be imported")
     for allowed in requirements.allowed_imports:
-        if not any(covers(entry, module) for entry in allowed.modules):
+        if not covering(allowed.modules, module):
             yield _at(node, allowed.constraint, f"{module} is not among the modules that may be imported")
 
 
@@ -38,21 +37,21 @@ def _from(
     node: ast.stmt, module: str, name: str, requirements: Requirements, guarded: dict[str, str]
 ) -> Iterator[Violation]:
     path = below(module, name)
-    for forbidden, constraint in requirements.forbidden_imports.items():
-        if covers(forbidden, module) or covers(forbidden, path) or (name == "*" and _is_above(module, forbidden)):
-            yield _at(node, constraint, f"{path} may not be imported")
+    calls = requirements.forbidden_calls
+    if entry := covering(requirements.forbidden_imports, module) or covering(requirements.forbidden_imports, path):
+        yield _at(node, requirements.forbidden_imports[entry], f"{path} may not be imported")
     for allowed in requirements.allowed_imports:
-        if not any(covers(entry, module) or covers(entry, path) for entry in allowed.modules):
+        if not covering(allowed.modules, module) and not covering(allowed.modules, path):
             yield _at(node, allowed.constraint, f"{path} is not among the modules that may be imported")
-    for call, constraint in requirements.forbidden_calls.items():
-        if call in {path, name} or (name == "*" and _is_above(module, call)):
-            yield _at(node, constraint, f"{call} may not be imported, since it may not be called")
-    if path in guarded and path not in requirements.forbidden_calls:
+    for call in dict.fromkeys((path, name)):
+        if call in calls:
+            yield _at(node, calls[call], f"{call} may not be imported, since it may not be called")
+    if path in guarded and path not in calls:
         yield _at(node, guarded[path], f"{path} may only be imported as itself, because of what is forbidden below it")
-
-
-def _is_above(module: str, path: str) -> bool:
-    return path.startswith(f"{module}.") and "." not in path.removeprefix(f"{module}.")
+    if name == "*":
+        for forbidden, constraint in (*requirements.forbidden_imports.items(), *calls.items()):
+            if parent_and_name(forbidden)[0] == module:
+                yield _at(node, constraint, f"{path} would import {forbidden}")
 
 
 def _at(node: ast.stmt, constraint: str, message: str) -> Violation:

@@ -8,7 +8,7 @@ to enforce it, and the mask holds it character by character.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from functions.constraints.dotted import below, covers, parent_and_name
+from functions.constraints.dotted import below, covering, parent_and_name
 from functions.constraints.requirements import AllowedImports, Requirements, guarded_prefixes
 from functions.constraints.word_patterns import any_of, escaped, slashed
 
@@ -158,37 +158,28 @@ def _special_modules(requirements: Requirements) -> dict[str, tuple[list[str] | 
         *guarded_prefixes(requirements.forbidden_calls),
     ):
         module, name = parent_and_name(path)
-        if module and not _is_forbidden(module, requirements.forbidden_imports):
+        if module and not covering(requirements.forbidden_imports, module):
             never.setdefault(module, []).append(name)
+    listed: dict[str, list[str]] = {}
+    for path in (path for allowed in requirements.allowed_imports for path in allowed.modules):
+        module, name = parent_and_name(path)
+        if module and not covering(requirements.forbidden_imports, module):
+            listed.setdefault(module, []).append(name)
     special: dict[str, tuple[list[str] | None, list[str]]] = {}
-    for allowed in requirements.allowed_imports:
-        for path in allowed.modules:
-            module, _ = parent_and_name(path)
-            if module and module not in special and not _is_forbidden(module, requirements.forbidden_imports):
-                only = _only(module, requirements.allowed_imports)
-                if only:
-                    special[module] = only, never.get(module, [])
+    for module, names in listed.items():
+        if only := _only(module, dict.fromkeys(names), requirements.allowed_imports):
+            special[module] = only, never.get(module, [])
     for module, names in never.items():
-        if module not in special and all(_covered(module, allowed) for allowed in requirements.allowed_imports):
+        if module not in special and all(covering(a.modules, module) for a in requirements.allowed_imports):
             special[module] = None, names
     return special
 
 
-def _only(module: str, lists: list[AllowedImports]) -> list[str] | None:
-    """The names that all lists allow to be imported from a module that not all of them cover; None if they all do."""
-    narrow = [allowed for allowed in lists if not _covered(module, allowed)]
-    if not narrow:
+def _only(module: str, names: Iterable[str], lists: list[AllowedImports]) -> list[str] | None:
+    """Those of the names that all lists allow to be imported from the module; None if all lists cover the module."""
+    if all(covering(allowed.modules, module) for allowed in lists):
         return None
-    names = {name for path in narrow[0].modules for above, name in [parent_and_name(path)] if above == module}
-    return sorted(name for name in names if all(_covered(below(module, name), allowed) for allowed in lists))
-
-
-def _covered(module: str, allowed: AllowedImports) -> bool:
-    return any(covers(entry, module) for entry in allowed.modules)
-
-
-def _is_forbidden(module: str, forbidden: Iterable[str]) -> bool:
-    return any(covers(entry, module) for entry in forbidden)
+    return [name for name in names if all(covering(allowed.modules, below(module, name)) for allowed in lists)]
 
 
 def _any_module(requirements: Requirements, modules: Iterable[str]) -> str:

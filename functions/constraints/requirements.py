@@ -38,7 +38,7 @@ class NamePattern:
 class AllowedImports:
     """Modules of one allow-list: an import is allowed when every list allows it."""
 
-    modules: tuple[str, ...]
+    modules: frozenset[str]
     constraint: str
 
 
@@ -122,7 +122,7 @@ def _add(into: Requirements, rule: model.Rule, name: str, language: model.Langua
             _put(into.forbidden_imports, modules, name)
             _put(into.forbidden_calls, _ways_to_call(DYNAMIC_IMPORTS), name)
         case model.AllowImportsRule(modules=modules):
-            into.allowed_imports.append(AllowedImports(modules, name))
+            into.allowed_imports.append(AllowedImports(frozenset(modules), name))
             _put(into.forbidden_calls, _ways_to_call(DYNAMIC_IMPORTS), name)
         case model.ForbidSyntaxRule(syntax=syntax):
             _put(into.forbidden_marks, (mark for word in syntax for mark in ALL.get(word, ())), name)
