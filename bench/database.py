@@ -3,9 +3,10 @@
 list        p99 of a page of one's own sessions, of 1,000 and of 1,000,000 in the table       (at most 1.2 times)
 transport   requests/s of 50 clients: httpx's own transport, and aiohttp's                    (at least 4 times)
 admission   admit + settle, and two calls of a function that is `select true`                 (at most 3 times)
+events      what polling costs: questions without news, and how late a change is heard of
 search      recall@10 of the graph against comparing all                                      (at least 0.95)
 
-    python bench/database.py [list] [transport] [admission] [search] [--rows N] [--vectors N]
+    python bench/database.py [list] [transport] [admission] [events] [search] [--rows N] [--vectors N]
 
 A server of its own in a temporary directory, with data on disk as in production (fsync on); the gateway in a process of
 its own, so that client and server do not share an interpreter.
@@ -26,9 +27,11 @@ import httpx
 import uvloop
 from database_stack import Stack, started
 
+from functions.callers import Caller
 from functions.database import Database
 from functions.ledger import Ledger, Outcome, Work
-from functions.sessions import SessionStore
+from functions.session_feed import PolledSessionFeed
+from functions.sessions import NewSession, Session, SessionChanges, SessionStore
 from infra.settings import LimitSettings
 
 UNLIMITED = LimitSettings(
@@ -41,6 +44,7 @@ UNLIMITED = LimitSettings(
 )
 USERS = 1000  # of the large table
 WARM_UP = 20
+WATCHERS = 100
 
 
 @dataclass(frozen=True)
@@ -115,12 +119,12 @@ async def bench_transport(stack: Stack) -> AsyncIterator[Row]:
     caller = await stack.caller()
     usual = Database(stack.url, stack.anon_key, timeout_s=60)
     await usual._http.aclose()  # noqa: SLF001 - what is compared is what it would be without our choice
-    usual._http = httpx.AsyncClient(timeout=60, trust_env=False)  # noqa: SLF001
+    usual._http = httpx.AsyncClient(timeout=60, follow_redirects=True, http2=True)  # noqa: SLF001 - as postgrest does
     rates: dict[Database, list[float]] = {stack.database: [], usual: []}
     tails: dict[Database, list[float]] = {stack.database: [], usual: []}
-    for database in (stack.database, usual) * 6:  # in turns, so that other work on the machine meets both
+    for database in (stack.database, usual) * 5:  # in turns, so that other work on the machine meets both
         call = functools.partial(database.call, "ping", token=caller.token, idempotent=True)
-        rate, tail = await per_second(call, 50, 1000)
+        rate, tail = await per_second(call, 50, 2000)
         rates[database].append(rate)
         tails[database].append(tail)
     await usual.close()
@@ -176,9 +180,50 @@ async def bench_search(stack: Stack, vectors: int) -> AsyncIterator[Row]:
     yield Row("search: p50, the graph / comparing all", ms(a), ms(b), a / b, "")
 
 
+async def bench_events(stack: Stack) -> AsyncIterator[Row]:
+    """What it costs to poll: a question without news, and how late 100 watchers hear of a change."""
+    caller, store = await stack.caller(), SessionStore(stack.database)
+    watched = [await store.create(caller, NewSession(prompt="watched")) for _ in range(WATCHERS)]
+    _, last = await store.position(caller, watched[0].id)
+
+    async def question() -> None:
+        assert await store.events(caller, watched[0].id, after=last) == []
+
+    ping = functools.partial(stack.database.call, "ping", token=caller.token, idempotent=True)
+    ours, plain = await seconds(question, 300), await seconds(ping, 300)
+    a, b = statistics.median(ours), statistics.median(plain)
+    yield Row("events: a question without news / select true, p50", ms(a), ms(b), a / b, "")
+    rate, _ = await per_second(question, 50, 2000)
+    yield Row("events: questions/s, 50 clients; watchers' own", f"{rate:.0f}/s", f"{WATCHERS}/s", rate / WATCHERS, "")
+
+    late: list[float] = []
+    written: dict[str, float] = {}
+
+    async def watch(session: Session) -> None:
+        feed = PolledSessionFeed(store)
+        after = (await feed.position(caller, session.id)).last_event_id
+
+        async def still() -> Caller:
+            return caller
+
+        async for _ in feed.follow(still, session.id, after=after):
+            late.append(time.perf_counter() - written[session.id])
+            return
+
+    watching = [asyncio.create_task(watch(session)) for session in watched]
+    await asyncio.sleep(2)  # all of them have begun, each at its own time
+    for session in watched:
+        await store.save(caller, session.id, expected_version=1, changes=SessionChanges(prompt="changed"))
+        written[session.id] = time.perf_counter()
+        await asyncio.sleep(0.03)
+    await asyncio.gather(*watching)
+    late.sort()
+    yield Row(f"events: heard of by {WATCHERS} watchers, p50 / p99", ms(statistics.median(late)), ms(p99(late)), 1, "")
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("which", nargs="*", default=["admission", "transport", "list", "search"])
+    parser.add_argument("which", nargs="*", default=["admission", "transport", "events", "list", "search"])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--vectors", type=int, default=100_000)
     options = parser.parse_args()
@@ -186,6 +231,7 @@ async def main() -> None:
         "admission": bench_admission,
         "transport": bench_transport,
         "list": lambda stack: bench_list(stack, options.rows),
+        "events": bench_events,
         "search": lambda stack: bench_search(stack, options.vectors),
     }
     print(f"{'':<58}{'measured':>12}{'compared':>12}{'ratio':>8}  wanted")
