@@ -100,6 +100,7 @@ document.addEventListener("htmx:sseMessage", (event) => {
 
 document.addEventListener("htmx:afterSettle", (event) => highlight(event.detail.elt));
 document.addEventListener("htmx:sendError", () => {
-  document.querySelector("#notices").innerHTML = '<div class="notice bad" role="alert">The server cannot be reached. What you see may be out of date.</div>';
+  document.querySelector("#notices").innerHTML = '<div class="notice bad" role="alert" data-unreachable>The server cannot be reached. What you see may be out of date.</div>';
 });
+document.addEventListener("htmx:afterOnLoad", () => document.querySelector("[data-unreachable]")?.remove());
 highlight(document);

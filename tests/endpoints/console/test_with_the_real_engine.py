@@ -1,0 +1,21 @@
+from playwright.async_api import expect
+
+from tests.endpoints.console.conftest import Console, screenshot
+
+PATIENCE_MS = 180_000
+
+
+async def test_from_signing_in_to_a_finalized_function(real_console: Console):
+    page = await real_console.developer()
+    page.set_default_timeout(PATIENCE_MS)
+    await page.get_by_role("link", name="Write a function").first.click()
+    await page.get_by_role("button", name="Return the sum of the even numbers in a list of integers.").click()
+    await page.get_by_label("Take the first suggestion").check()
+    await page.get_by_role("button", name="Write it").click()
+    await expect(page.get_by_role("region", name="Signature")).to_contain_text("def ", timeout=PATIENCE_MS)
+    await screenshot(page, "real-writing")
+    await page.get_by_role("heading", name="Evidence").wait_for()
+    await expect(page.locator("#generated-code")).to_contain_text("def ")
+    await screenshot(page, "real-session")
+    await page.get_by_role("button", name="Finalize").click()
+    await expect(page.locator(".session-title")).to_contain_text("finalized")
