@@ -8,18 +8,20 @@ search      recall@10 of the graph against comparing all                        
 
     python bench/database.py [list] [transport] [admission] [events] [search] [--rows N] [--vectors N]
 
-A server of its own in a temporary directory, with data on disk as in production (fsync on); the gateway in a process of
+Servers of its own in temporary directories, with data on disk as in production (fsync on); the gateway in a process of
 its own, so that client and server do not share an interpreter.
 """
 
 import argparse
 import asyncio
 import functools
+import itertools
 import os
 import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +47,7 @@ UNLIMITED = LimitSettings(
 USERS = 1000  # of the large table
 WARM_UP = 20
 WATCHERS = 100
+TURNS = 5
 
 
 @dataclass(frozen=True)
@@ -94,25 +97,31 @@ def ms(value: float) -> str:
 
 
 async def bench_list(stack: Stack, rows: int) -> AsyncIterator[Row]:
-    """Alice has 1,000 sessions both times; what grows is everybody else's."""
+    """Alice has 1,000 sessions in both databases; in the large one the others are everybody else's."""
+    async with temporary() as small:
+        asked = {large: await _pages(large) for large in (stack, small)}
+        await stack.insert_sessions_of_others(USERS, rows // USERS)
+        for name in asked[stack]:
+            taken: dict[Stack, list[list[float]]] = {stack: [], small: []}
+            for database in (stack, small) * TURNS:  # so that other work on the machine meets both
+                taken[database].append(await seconds(asked[database][name], 200))
+            # The turn that the machine disturbed least.
+            a, b = (min(p99(turn) for turn in turns) for turns in taken.values())
+            yield Row(f"list, {name}: p99 at {rows:,} rows / at 1,000", ms(a), ms(b), a / b, "<= 1.2")
+            a, b = (statistics.median(itertools.chain(*turns)) for turns in taken.values())
+            yield Row(f"list, {name}: p50 at {rows:,} rows / at 1,000", ms(a), ms(b), a / b, "")
+
+
+async def _pages(stack: Stack) -> dict[str, Callable[[], Awaitable[object]]]:
     caller, store = await stack.caller(), SessionStore(stack.database)
     await stack.insert_sessions(caller.user_id, 1000)
     cursor = (await store.list(caller, limit=50)).next_cursor
-
-    calls = {
+    return {
         "first page": lambda: store.list(caller, limit=50),
         "second page": lambda: store.list(caller, limit=50, cursor=cursor),
         "by status": lambda: store.list(caller, limit=50, status="abandoned"),
         "full text": lambda: store.list(caller, limit=50, q="sentence 77"),
     }
-    small = {name: await seconds(call, 300) for name, call in calls.items()}
-    await stack.insert_sessions_of_others(USERS, rows // USERS)
-    large = {name: await seconds(call, 300) for name, call in calls.items()}
-    for name in calls:
-        a, b = p99(large[name]), p99(small[name])
-        yield Row(f"list, {name}: p99 at {rows:,} rows / at 1,000", ms(a), ms(b), a / b, "<= 1.2")
-        a, b = statistics.median(large[name]), statistics.median(small[name])
-        yield Row(f"list, {name}: p50 at {rows:,} rows / at 1,000", ms(a), ms(b), a / b, "")
 
 
 async def bench_transport(stack: Stack) -> AsyncIterator[Row]:
@@ -183,7 +192,7 @@ async def bench_search(stack: Stack, vectors: int) -> AsyncIterator[Row]:
 async def bench_events(stack: Stack) -> AsyncIterator[Row]:
     """What it costs to poll: a question without news, and how late 100 watchers hear of a change."""
     caller, store = await stack.caller(), SessionStore(stack.database)
-    watched = [await store.create(caller, NewSession(prompt="watched")) for _ in range(WATCHERS)]
+    watched = [await store.create(caller, NewSession(prompt="watched", description="")) for _ in range(WATCHERS)]
     _, last = await store.position(caller, watched[0].id)
 
     async def question() -> None:
@@ -221,6 +230,15 @@ async def bench_events(stack: Stack) -> AsyncIterator[Row]:
     yield Row(f"events: heard of by {WATCHERS} watchers, p50 / p99", ms(statistics.median(late)), ms(p99(late)), 1, "")
 
 
+@asynccontextmanager
+async def temporary() -> AsyncIterator[Stack]:
+    """A stack in a directory of its own, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="lift-sys-bench-") as directory:
+        os.chmod(directory, 0o711)  # noqa: PTH101, S103 - as root, the server runs as another user, who has to get through
+        async with started(Path(directory)) as stack:
+            yield stack
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("which", nargs="*", default=["admission", "transport", "events", "list", "search"])
@@ -235,14 +253,10 @@ async def main() -> None:
         "search": lambda stack: bench_search(stack, options.vectors),
     }
     print(f"{'':<58}{'measured':>12}{'compared':>12}{'ratio':>8}  wanted")
-    with tempfile.TemporaryDirectory(prefix="lift-sys-bench-") as directory:
-        os.chmod(directory, 0o711)  # noqa: PTH101, S103 - as root, the server runs as another user, who has to get through
-        async with started(Path(directory)) as stack:
-            for name in options.which:
-                async for row in benches[name](stack):
-                    print(
-                        f"{row.what:<58}{row.measured:>12}{row.compared:>12}{row.ratio:>8.2f}  {row.wanted}", flush=True
-                    )
+    for name in options.which:
+        async with temporary() as stack:
+            async for row in benches[name](stack):
+                print(f"{row.what:<58}{row.measured:>12}{row.compared:>12}{row.ratio:>8.2f}  {row.wanted}", flush=True)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ join centres on c = s.cluster
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stack:
     """What a benchmark needs of it."""
 

@@ -2,6 +2,7 @@
 
 import time
 from collections import OrderedDict
+from dataclasses import replace
 
 from endpoints.tokens import TokenSigner
 from functions.callers import ACTOR, Caller
@@ -32,3 +33,17 @@ class ActingTokens:
             while len(self._tokens) > CAPACITY:
                 self._tokens.popitem(last=False)
         return token
+
+
+class LastingTokens:
+    """For work that takes long: its results are stored although the token that it was ordered with has run out."""
+
+    def __init__(self, signer: TokenSigner, lifetime_s: float) -> None:
+        self._signer = signer
+        self._lifetime_s = lifetime_s
+
+    def caller(self, caller: Caller) -> Caller:
+        """The same caller with a token of ours that lasts as long as any request may. It never leaves the server."""
+        claims = {"key_id": caller.key_id, "email": caller.email}
+        token = self._signer.sign(caller.user_id, lifetime_s=self._lifetime_s, claims=claims)
+        return replace(caller, token=token)

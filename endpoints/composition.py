@@ -11,7 +11,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 from pydantic import SecretStr
 
-from endpoints.acting import ActingTokens
+from endpoints.acting import ActingTokens, LastingTokens
 from endpoints.address_limits import AddressLimits
 from endpoints.afterwards import Afterwards
 from endpoints.auth import ApiKeyCallers, Authenticator
@@ -43,6 +43,9 @@ from infra.settings import Secrets, Settings
 KEY_SET_TIMEOUT_S = 3.0
 LEASE_FACTOR = 4
 """A request that has run for so many generations' time limits is taken for dead; its Idempotency-Key is free again."""
+
+LASTING_MARGIN_S = 60
+"""How much longer the token of such a request lives, for what is stored when it has ended."""
 
 
 @asynccontextmanager
@@ -99,6 +102,7 @@ async def assemble(
         sessions = SessionStore(database, written=index.note)
         forward = Forward(engine, validator, ProcessSandbox(settings.sandbox), settings)
         ledger = Ledger(database, ActingTokens(signer).token, settings.limits)
+        longest_s = LEASE_FACTOR * settings.generation.timeout_s
         yield Services(
             settings=settings,
             engine=engine,
@@ -112,12 +116,13 @@ async def assemble(
             profiles=Profiles(database),
             sharing=Sharing(database),
             comments=Comments(database),
-            idempotency=Idempotency(database, lease_s=LEASE_FACTOR * settings.generation.timeout_s),
+            idempotency=Idempotency(database, lease_s=longest_s),
             ledger=ledger,
             read_limits=ReadLimits(ledger, settings.limits.reads_per_minute),
             address_limits=AddressLimits(settings.limits.reads_per_minute, settings.web.trusted_proxies),
             api_keys=api_keys.ApiKeys(database),
             authenticator=_authenticator(secrets, database, KeySet(_key_fetcher(http, url)), signer),
+            lasting_tokens=LastingTokens(signer, longest_s + LASTING_MARGIN_S),
             database_check=DatabaseCheck(database.ping),
             afterwards=afterwards,
             # Streams that last for hours must not take all the places of requests that last for seconds.

@@ -29,10 +29,14 @@ class CostlyRoute(GuardedRoute):
 
     async def serve(self, request: JsonRequest, handle: RouteHandler) -> Response:
         """Raises `StillRunning` while the first request with the key runs, `Refused` when it was another request."""
+        known: Caller | None = getattr(request.state, "caller", None)
+        if known is None:  # a public path among the costly ones
+            return await handle(request)
+        services = await services_of(request)
+        caller = request.state.caller = services.lasting_tokens.caller(known)
         key = request.headers.get(HEADER)
         if key is None:
             return await handle(request)
-        services, caller = await services_of(request), request.state.caller
         path = request.url.path + ("#events" if wants_events(request) else "")
         begun = await services.idempotency.begin(caller, key, fingerprint(request.method, path, await request.body()))
         if isinstance(begun, StoredAnswer):

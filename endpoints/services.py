@@ -6,6 +6,7 @@ from typing import cast
 
 from starlette.requests import Request
 
+from endpoints.acting import LastingTokens
 from endpoints.address_limits import AddressLimits
 from endpoints.afterwards import Afterwards
 from endpoints.auth import Authenticator
@@ -51,6 +52,7 @@ class Services:
     idempotency: Idempotency
     api_keys: ApiKeys
     authenticator: Authenticator
+    lasting_tokens: LastingTokens
     database_check: DatabaseCheck
     afterwards: Afterwards
     watchers: asyncio.Semaphore

@@ -27,14 +27,15 @@ def working(app: Services, request: Request, caller: Caller, order: Order, sessi
     Emits `session` when the order is stored, `ir` and `code` when they are, progress in between, then `done`. A failure
     after the first says which session it is about.
     """
+    lasting = app.lasting_tokens.caller(caller)
 
     async def do(emit: Emit[Event]) -> None:
-        async with admitted(app, request, caller, endpoint="sessions", generations=STEPS) as admission:
-            begun = session or await app.pipeline.accept(caller, order)
+        async with admitted(app, request, lasting, endpoint="sessions", generations=STEPS) as admission:
+            begun = session or await app.pipeline.accept(lasting, order)
             admission.about_session(begun.id)
             await emit(Event("session", {"session": begun.model_dump(mode="json")}))
             try:
-                done = await app.pipeline.work(caller, begun, order, progress=telling(emit), spent=admission.used)
+                done = await app.pipeline.work(lasting, begun, order, progress=telling(emit), spent=admission.used)
             except Failure as failure:
                 raise FailureAbout(failure, {"session_id": begun.id}) from failure
         await emit(Event("done", done.model_dump(mode="json")))

@@ -35,7 +35,7 @@ class Database:
         self._anon_key = anon_key
         self._timeout_s = timeout_s
         # httpx's own pool is the bottleneck at 50 clients: bench/database.py measures both.
-        self._http = _ClientWithoutCookies(
+        self._http: httpx.AsyncClient = _ClientWithoutCookies(
             transport=AiohttpTransport(client=_client_session),
             timeout=timeout_s,
             trust_env=False,
