@@ -9,27 +9,22 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, model_validator
+
+from infra.operation_settings import AlertSettings, Destination, MaintenanceSettings, ScaleTriggerSettings
+from infra.settings_types import Block, Count, NonNegative, Positive, Rate
 
 SETTINGS_FILE = Path(__file__).with_name("deployment_settings.json")
 ENVIRONMENT_VARIABLE = "LIFT_SYS_ENV"
-
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-NonNegative = Annotated[int, Field(ge=0)]
 
 
 class SettingsError(Exception):
     """The settings cannot be used; the message names the JSON path or the variable, and what would be right."""
 
 
-class _Block(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class EngineSettings(_Block):
+class EngineSettings(Block):
     """What vLLM is started with. `gpu` lists Modal GPU types in order of preference; empty means CPU.
 
     `revision` is a commit of the model's repository; `weights_directory` is where Modal's Volume of weights is mounted.
@@ -46,11 +41,11 @@ class EngineSettings(_Block):
     enforce_eager: bool
     sleep_level: Annotated[int, Field(ge=0, le=2)]
     startup_timeout_s: Positive
-    process_environment: dict[str, str] = {}
+    process_environment: dict[str, str] = Field(default_factory=dict)
     weights_directory: str = "/models"
 
 
-class GenerationSettings(_Block):
+class GenerationSettings(Block):
     """Defaults of a generation request, and its upper bounds."""
 
     temperature: Annotated[float, Field(ge=0, le=2)]
@@ -58,7 +53,7 @@ class GenerationSettings(_Block):
     timeout_s: Positive
 
 
-class ValidationSettings(_Block):
+class ValidationSettings(Block):
     """Limits of the child processes in which a request's constraint is tried before an engine sees it.
 
     A constraint that needs more than `cpu_s` of CPU time is refused; one that has no answer after `timeout_s` met a
@@ -74,7 +69,7 @@ class ValidationSettings(_Block):
     max_source_bytes: Count
 
 
-class SandboxSettings(_Block):
+class SandboxSettings(Block):
     """Limits of the process in which generated code runs."""
 
     wall_s: Positive
@@ -84,7 +79,7 @@ class SandboxSettings(_Block):
     output_bytes: Count
 
 
-class ScalingSettings(_Block):
+class ScalingSettings(Block):
     """Modal's autoscaler and snapshots for the engine class.
 
     A request waits `cold_start_wait_s` for an engine that is starting; then it is answered 503 with Retry-After.
@@ -102,7 +97,7 @@ class ScalingSettings(_Block):
     region: str | None = None
 
 
-class WarmHours(_Block):
+class WarmHours(Block):
     """Hours of certain days (0 is Monday) in which `containers` engines are kept warm; `until_hour` is not included."""
 
     days: list[Annotated[int, Field(ge=0, le=6)]]
@@ -111,14 +106,14 @@ class WarmHours(_Block):
     containers: Count
 
 
-class KeepAliveSettings(_Block):
+class KeepAliveSettings(Block):
     """The timetable by which engines are kept warm, in `timezone` (an IANA name). Empty: only `min_containers` are."""
 
     timezone: str
     warm_hours: list[WarmHours]
 
 
-class WebSettings(_Block):
+class WebSettings(Block):
     """The public endpoint, and the containers that serve it on Modal.
 
     `trusted_proxies` stand between a client and whoever tells us its address: 0 on Modal, which tells it itself. Only
@@ -138,7 +133,7 @@ class WebSettings(_Block):
     custom_domains: list[str]
 
 
-class LimitSettings(_Block):
+class LimitSettings(Block):
     """Defaults per user (per IP where there is no user); a row in the database overrides them."""
 
     reads_per_minute: Count
@@ -149,16 +144,18 @@ class LimitSettings(_Block):
     monthly_budget_usd: Positive
 
 
-class PriceSettings(_Block):
+class PriceSettings(Block):
     """The price book: rates in US dollars with their date and source."""
 
     as_of: str
     source: str
-    gpu_usd_per_hour: dict[str, Annotated[float, Field(ge=0)]]
-    database_usd_per_month: Annotated[float, Field(ge=0)]
+    gpu_usd_per_hour: dict[str, Rate]
+    cpu_usd_per_core_hour: Rate
+    sandbox_usd_per_core_hour: Rate
+    database_usd_per_month: Rate
 
 
-class TelemetrySettings(_Block):
+class TelemetrySettings(Block):
     """`record_content` puts prompts and outputs into traces: off unless an operator says so.
 
     `export` makes a deployment require the Modal secret `telemetry`, which says where traces go (`TelemetryExport`).
@@ -169,7 +166,7 @@ class TelemetrySettings(_Block):
     export: bool
 
 
-class Settings(_Block):
+class Settings(Block):
     """Everything that differs between environments."""
 
     environment: str
@@ -182,6 +179,9 @@ class Settings(_Block):
     web: WebSettings
     limits: LimitSettings
     prices: PriceSettings
+    alerts: AlertSettings
+    maintenance: MaintenanceSettings
+    scale_triggers: ScaleTriggerSettings
     telemetry: TelemetrySettings
 
 
@@ -199,6 +199,36 @@ class Secrets(BaseModel):
     supabase_jwt_secret: SecretStr | None = None
     jwt_signing_key: SecretStr | None = None
     supabase_service_role_key: SecretStr | None = None
+
+
+class AlertSecrets(BaseModel):
+    """Where alerts go; what is not set gets none.
+
+    `alert_webhook_secret` signs what goes to `alert_webhook_url`: `whsec_` and base64, as Standard Webhooks writes it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    slack_webhook_url: SecretStr | None = None
+    pagerduty_routing_key: SecretStr | None = None
+    alert_webhook_url: SecretStr | None = None
+    alert_webhook_secret: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _is_signed(self) -> Self:
+        if (self.alert_webhook_url is None) != (self.alert_webhook_secret is None):
+            raise ValueError("ALERT_WEBHOOK_URL and ALERT_WEBHOOK_SECRET go together")
+        return self
+
+    @property
+    def destinations(self) -> frozenset[Destination]:
+        """Those that are set."""
+        given: dict[Destination, SecretStr | None] = {
+            "slack": self.slack_webhook_url,
+            "pagerduty": self.pagerduty_routing_key,
+            "webhook": self.alert_webhook_url,
+        }
+        return frozenset(name for name, value in given.items() if value is not None)
 
 
 class TelemetryExport(BaseModel):
@@ -248,6 +278,15 @@ def load_telemetry_export() -> TelemetryExport | None:
         return TelemetryExport.model_validate({f: value for f, value in values.items() if value})
     except ValidationError as error:
         raise SettingsError(f"OTEL_EXPORTER_OTLP_ENDPOINT: {error.errors()[0]['msg']}") from None
+
+
+def load_alert_secrets() -> AlertSecrets:
+    """From the process's environment. Raises `SettingsError`."""
+    values = {f: os.environ.get(f.upper()) for f in AlertSecrets.model_fields}
+    try:
+        return AlertSecrets.model_validate({f: value for f, value in values.items() if value})
+    except ValidationError as error:
+        raise SettingsError(f"{error.errors()[0]['msg']}. On Modal they come from the secret 'alerts'.") from None
 
 
 def load_deployed_settings() -> Settings:
