@@ -135,6 +135,49 @@ TABLES = {
         "message = 'x'",
         rights(olga="S"),
     ),
+    "alert_deliveries": Table(
+        "(alert_id, destination, action, next_attempt_at)"
+        " select id, 'slack', 'trigger', now() from public.alerts where dedup_key = 'd'",
+        "destination = 'slack'",
+        "(alert_id, destination, action, next_attempt_at) values (1, 'webhook', 'trigger', now())",
+        "state = 'delivered'",
+        rights(olga="S"),
+    ),
+    "billed_costs": Table(
+        "(interval_start, object_id, environment, cost_usd) values ('2026-11-21', 'ap-1', 'e', 1)",
+        "object_id = 'ap-1'",
+        "(interval_start, object_id, environment, cost_usd) values ('2026-11-21', 'ap-2', 'e', 1)",
+        "cost_usd = 0",
+        rights(olga="S"),
+    ),
+    "engine_samples": Table(
+        "values ('e', 'T4', '2026-11-21', 1, 0.3)",
+        "gpu = 'T4'",
+        "values ('e', 'L40S', '2026-11-21', 1, 0.3)",
+        "containers = 0",
+        rights(olga="S"),
+    ),
+    "daily_costs": Table(
+        f"values ('2026-11-21', 'e', 'generate', '{ALICE}', null, 'T4', 1, 0, 0, 1, 0, 1, 1, 1)",
+        f"user_id = '{ALICE}'",
+        f"values ('2026-11-22', 'e', 'generate', '{ALICE}', null, 'T4', 1, 0, 0, 1, 0, 1, 1, 1)",
+        "cost_usd = 0",
+        rights(olga="S"),
+    ),
+    "rolled_days": Table(
+        "values ('2026-11-21', now())",
+        "day = '2026-11-21'",
+        "values ('2026-11-22', now())",
+        "rolled_at = now()",
+        rights(olga="S"),
+    ),
+    "monthly_reports": Table(
+        "(environment, month, report) values ('e', '2026-10-01', '{}')",
+        "environment = 'e'",
+        "(environment, month, report) values ('f', '2026-10-01', '{}')",
+        "report = '{}'",
+        rights(olga="S"),
+    ),
     "job_runs": Table("(job) values ('j')", "job = 'j'", "(job) values ('k')", "job = 'x'", rights(olga="S")),
 }
 
@@ -164,6 +207,22 @@ FUNCTIONS = {
         ),
         SERVICE,
     ),
+    **dict.fromkeys(
+        (
+            "store_billed_costs", "record_engine_sample", "roll_up_day", "observe_alerts", "announce", "record_outage",
+            "claim_alert_deliveries", "finish_alert_delivery", "alert_figures", "abandon_idle_sessions",
+            "fail_abandoned_generations", "forget_events", "forget_rate_limits", "forget_operation", "vacuum_hints",
+            "store_monthly_report",
+        ),
+        SERVICE,
+    ),
+    **dict.fromkeys(
+        (
+            "get_costs", "get_daily_costs", "get_metrics", "get_months", "get_operation", "list_alerts",
+            "list_monthly_reports",
+        ),
+        BOTH,
+    ),
     "set_session_embedding": BOTH,
 }  # fmt: skip
 
@@ -171,7 +230,7 @@ FUNCTIONS = {
 SECURITY_DEFINER = {
     "admit", "settle", "limit_rate", "set_user_limits", "lookup_api_key", "record_event", "record_version",
     "record_comment", "record_answer", "own_session_page", "sessions_shared_with_me", "store_profile", "follow_user",
-    "ensure_own_profile", "user_by_email",
+    "ensure_own_profile", "user_by_email", "activity",
 }  # fmt: skip
 
 
