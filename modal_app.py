@@ -9,14 +9,16 @@ and volumes per Modal environment; `--env` chooses that one.
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import modal
 
-from infra.settings import ENVIRONMENT_VARIABLE, load_deployed_settings, load_secrets
+from infra.settings import ENVIRONMENT_VARIABLE, load_alert_secrets, load_deployed_settings, load_secrets
+
+if TYPE_CHECKING:
+    from functions.billing import BilledItem
 
 MINUTES = 60
 HERE = Path(__file__).parent
@@ -84,6 +86,8 @@ telemetry_secrets = (
     if settings.telemetry.export
     else []
 )
+# Those of SLACK_WEBHOOK_URL, PAGERDUTY_ROUTING_KEY, ALERT_WEBHOOK_URL and ALERT_WEBHOOK_SECRET that are wanted.
+alert_secrets = [modal.Secret.from_name("alerts")] if settings.alerts.deliver else []
 
 WEIGHTS = settings.engine.weights_directory
 READ_ONLY_WEIGHTS: dict[str | Any, Any] = {WEIGHTS: weights.with_mount_options(read_only=True)}
@@ -207,7 +211,7 @@ def prepare() -> None:
 # One run at a time, tried again when it fails, with the service key.
 JOB: dict[str, Any] = {
     "image": web_image,
-    "secrets": [supabase, service, *telemetry_secrets],
+    "secrets": [supabase, service, *telemetry_secrets, *alert_secrets],
     "retries": modal.Retries(max_retries=2, initial_delay=10.0, backoff_coefficient=2.0),
     "max_containers": 1,
 }
@@ -215,27 +219,51 @@ JOB: dict[str, Any] = {
 
 @app.function(schedule=modal.Cron("*/5 * * * *"), timeout=5 * MINUTES, **JOB)
 async def keep_alive() -> None:
-    """Keep engines warm by the timetable in the settings."""
+    """Keep engines warm by the timetable in the settings, and watch: what they are, and whether there is an alert.
+
+    One function for both: Modal's smallest plan has five schedules.
+    """
+    from functions.cache import DictStore
     from functions.keep_alive import warm_containers
+    from functions.scheduled import watch_over
 
     wanted = warm_containers(settings.keep_alive, at=datetime.now(UTC), at_least=scaling.min_containers)
     engine: Any = Engine()  # of a class, only instances have an autoscaler, and only at run time
-    await engine.update_autoscaler.aio(min_containers=wanted)
+
+    async def count_engines() -> int:
+        statistics = await engine.generate.get_current_stats.aio()
+        return int(statistics.num_total_runners)
+
+    try:
+        await engine.update_autoscaler.aio(min_containers=wanted)
+    finally:
+        await watch_over(settings, load_secrets(), load_alert_secrets(), DictStore(cache), count_engines)
 
 
-async def billed(start: datetime, resolution: str) -> dict[datetime, Decimal]:
-    """What Modal has billed this app for, by interval; the last intervals may be missing."""
-    report = await modal.Workspace.from_context().billing.report.aio(start=start, resolution=resolution)
-    return {item["interval_start"]: item["cost"] for item in report if item["object_id"] == app.app_id}
+async def billed(start: datetime) -> list["BilledItem"]:
+    """What Modal has billed, by the hour; the last hours may be missing."""
+    from functions.billing import BilledItem
+
+    report = await modal.Workspace.from_context().billing.report.aio(start=start, resolution="h", tag_names=["*"])
+    return [
+        BilledItem(
+            object_id=item.object_id,
+            interval_start=item.interval_start,
+            cost_usd=item.cost,
+            description=item.description,
+            tags=item.tags,
+            cost_by_resource=item.cost_by_resource,
+        )
+        for item in report
+    ]
 
 
 @app.function(schedule=modal.Cron("5 * * * *"), timeout=5 * MINUTES, **JOB)
 async def cost_check() -> None:
-    """Every hour: what this app has cost since yesterday, by Modal's own bill."""
-    from functions.maintenance import report_costs
+    """Every hour: Modal's own bill, stored beside the ledger's estimates."""
+    from functions.scheduled import check_costs
 
-    start = midnight() - timedelta(days=1)
-    report_costs(await billed(start, "h"), since=start)
+    await check_costs(settings, load_secrets(), billed)
 
 
 @app.function(schedule=modal.Cron("0 */4 * * *"), timeout=30 * MINUTES, **JOB)
@@ -244,7 +272,7 @@ async def incremental_maintenance() -> None:
     from functions.embeddings_remote import RemoteEmbedder
     from functions.maintenance import run_job
 
-    await run_job("incremental", load_secrets(), embedder=RemoteEmbedder(embed))
+    await run_job("incremental", load_secrets(), settings.maintenance, embedder=RemoteEmbedder(embed))
 
 
 @app.function(schedule=modal.Cron("0 2 * * *"), timeout=60 * MINUTES, **JOB)
@@ -252,18 +280,12 @@ async def nightly_maintenance() -> None:
     """At 02:00: what is too old to keep."""
     from functions.maintenance import run_job
 
-    await run_job("nightly", load_secrets())
+    await run_job("nightly", load_secrets(), settings.maintenance)
 
 
 @app.function(schedule=modal.Cron("0 3 1 * *"), timeout=30 * MINUTES, **JOB)
 async def monthly_report() -> None:
-    """On the 1st at 03:00: what the month before has cost, by Modal's own bill."""
-    from functions.maintenance import report_costs
+    """On the 1st at 03:00: the report of the month before."""
+    from functions.scheduled import report_month
 
-    start = (midnight() - timedelta(days=1)).replace(day=1)
-    report_costs(await billed(start, "d"), since=start)
-
-
-def midnight() -> datetime:
-    """When today began, in UTC."""
-    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    await report_month(settings, load_secrets(), load_alert_secrets())
