@@ -12,6 +12,8 @@ from endpoints import (
     account,
     generation,
     health,
+    health_detailed,
+    operation,
     pages,
     session_closing,
     session_creation,
@@ -55,6 +57,8 @@ ROUTERS = (
     generation.router,
     *OPENAI_ROUTERS,
     account.router,
+    operation.router,
+    health_detailed.router,
 )
 
 _ASKED_ACROSS_ORIGINS = [

@@ -27,6 +27,7 @@ from functions.forward import Forward
 from functions.generation import EngineClient
 from functions.idempotency import Idempotency
 from functions.ledger import Ledger
+from functions.operation import Operation
 from functions.profiles import Profiles
 from functions.read_limits import ReadLimits
 from functions.sandbox import ProcessSandbox
@@ -121,6 +122,7 @@ async def assemble(
             read_limits=ReadLimits(ledger, settings.limits.reads_per_minute),
             address_limits=AddressLimits(settings.limits.reads_per_minute, settings.web.trusted_proxies),
             api_keys=api_keys.ApiKeys(database),
+            operation=Operation(database),
             authenticator=_authenticator(secrets, database, KeySet(_key_fetcher(http, url)), signer),
             lasting_tokens=LastingTokens(signer, longest_s + LASTING_MARGIN_S),
             database_check=DatabaseCheck(database.ping),

@@ -30,7 +30,7 @@ TAGS = [
     {"name": "specification", "description": "The same steps without a session."},
     {"name": "generation", "description": "Raw constrained generation."},
     {"name": "account", "description": "Profile, API keys, usage."},
-    {"name": "operation", "description": "Whether the service is well."},
+    {"name": "operation", "description": "Whether the service is well, what it costs, how it is used."},
 ]
 SECURITY_SCHEMES = {
     "bearer": {

@@ -18,6 +18,7 @@ from functions.forward import Forward
 from functions.generation import EngineClient
 from functions.idempotency import Idempotency
 from functions.ledger import Ledger
+from functions.operation import Operation
 from functions.profiles import Profiles
 from functions.read_limits import ReadLimits
 from functions.session_feed import SessionFeed
@@ -51,6 +52,7 @@ class Services:
     address_limits: AddressLimits
     idempotency: Idempotency
     api_keys: ApiKeys
+    operation: Operation
     authenticator: Authenticator
     lasting_tokens: LastingTokens
     database_check: DatabaseCheck
