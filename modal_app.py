@@ -189,11 +189,12 @@ def web() -> Any:
     from functions.embeddings_remote import RemoteEmbedder
     from functions.engine_remote import RemoteEngine, start_times
 
-    starts = start_times(DictStore(cache), settings.engine)
+    store = DictStore(cache)
+    starts = start_times(store, settings.engine)
     engine = RemoteEngine(
         Engine().generate, settings.engine.model, cold_start_wait_s=scaling.cold_start_wait_s, starts=starts
     )
-    return deployed_app(settings, engine, RemoteEmbedder(embed))
+    return deployed_app(settings, engine, RemoteEmbedder(embed), store)
 
 
 @app.function(image=engine_image, volumes={WEIGHTS: weights}, timeout=120 * MINUTES, retries=3)

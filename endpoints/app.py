@@ -10,6 +10,9 @@ from starlette.responses import Response
 
 from endpoints import (
     account,
+    checking,
+    constraint_sets,
+    extraction,
     generation,
     health,
     health_detailed,
@@ -55,6 +58,9 @@ ROUTERS = (
     sharing.router,
     specification.router,
     generation.router,
+    constraint_sets.router,
+    checking.router,
+    extraction.router,
     *OPENAI_ROUTERS,
     account.router,
     operation.router,

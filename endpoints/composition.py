@@ -21,6 +21,9 @@ from endpoints.jwks import Fetch, KeySet
 from endpoints.services import Services
 from endpoints.tokens import TokenSigner, TokenVerifier, issuer_of
 from functions import api_keys
+from functions.cache import Store
+from functions.constraints import compilation
+from functions.constraints.extraction.limited import Extractor
 from functions.database import NO_COOKIES, Database
 from functions.embeddings import Embedder
 from functions.forward import Forward
@@ -57,17 +60,19 @@ async def compose(
     tokenizer_file: Path,
     *,
     embedder: Embedder,
+    store: Store,
     development_user: Credentials | None = None,
 ) -> AsyncIterator[Services]:
     """The services while the block runs. Nothing here waits: not for the engine, the database or the model's files.
 
-    `engine` is started and stopped by whoever made it. `tokenizer_file` is the model's tokenizer.json. Who comes to the
-    console may sign in as `development_user` by one click. Raises `ValueError` where there is no key to sign with.
+    `engine` is started and stopped by whoever made it. `tokenizer_file` is the model's tokenizer.json. `store` keeps
+    what processes may share. Who comes to the console may sign in as `development_user` by one click. Raises
+    `ValueError` where there is no key to sign with.
     """
     async with (
-        ConstraintValidator(settings.validation, tokenizer_file) as validator,
+        ConstraintValidator(settings.validation, tokenizer_file, modules=compilation.MODULES) as validator,
         assemble(
-            settings, secrets, engine, validator, embedder=embedder, development_user=development_user
+            settings, secrets, engine, validator, embedder=embedder, store=store, development_user=development_user
         ) as services,
     ):
         yield services
@@ -81,6 +86,7 @@ async def assemble(
     validator: ConstraintValidator,
     *,
     embedder: Embedder,
+    store: Store,
     development_user: Credentials | None = None,
 ) -> AsyncIterator[Services]:
     """As `compose`, with a validator that somebody else owns."""
@@ -101,13 +107,18 @@ async def assemble(
         running_orders = RunningOrders()
         life.push_async_callback(running_orders.close)
         sessions = SessionStore(database, written=index.note)
-        forward = Forward(engine, validator, ProcessSandbox(settings.sandbox), settings)
+        compiler = compilation.ConstraintCompiler(validator, store)
+        extractor = Extractor(settings.validation, validator.tokenizer_file)
+        life.push_async_callback(extractor.close)
+        forward = Forward(engine, compiler, ProcessSandbox(settings.sandbox), settings)
         ledger = Ledger(database, ActingTokens(signer).token, settings.limits)
         longest_s = LEASE_FACTOR * settings.generation.timeout_s
         yield Services(
             settings=settings,
             engine=engine,
             validator=validator,
+            compiler=compiler,
+            extractor=extractor,
             forward=forward,
             pipeline=SessionPipeline(sessions, forward),
             sessions=sessions,

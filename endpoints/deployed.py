@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 from endpoints.app import create_app
 from endpoints.composition import compose
+from functions.cache import Store
 from functions.embeddings import Embedder
 from functions.generation import EngineClient
 from functions.weights import complete_weights
@@ -16,7 +17,7 @@ from infra.settings import Settings, load_secrets, load_telemetry_export
 from infra.telemetry import exported
 
 
-def deployed_app(settings: Settings, engine: EngineClient, embedder: Embedder) -> ASGIApp:
+def deployed_app(settings: Settings, engine: EngineClient, embedder: Embedder, store: Store) -> ASGIApp:
     """An ASGI application whose lifespan holds the services. Secrets are read then, not before: not into a snapshot.
 
     It does not start without the model's tokenizer, and says what to run (`EngineUnavailable`).
@@ -27,7 +28,8 @@ def deployed_app(settings: Settings, engine: EngineClient, embedder: Embedder) -
         configure_logging()
         tokenizer = complete_weights(settings.engine, settings.environment) / "tokenizer.json"
         with exported("lift-sys-web", settings.environment, settings.telemetry, load_telemetry_export()):
-            async with compose(settings, load_secrets(), engine, tokenizer, embedder=embedder) as services:
+            composed = compose(settings, load_secrets(), engine, tokenizer, embedder=embedder, store=store)
+            async with composed as services:
                 outer.mount("/", create_app(services))
                 yield
 

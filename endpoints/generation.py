@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from endpoints.admission import admitted
 from endpoints.answering import answer
+from endpoints.checking import ViolationBody
 from endpoints.engine_events import check_constraint, engine_events, max_tokens_for, stop_sequences
 from endpoints.guard import App, Generator
 from endpoints.idempotency import CostlyRoute
@@ -19,11 +20,11 @@ from endpoints.openapi import event_stream, problem_responses
 from endpoints.server_sent_events import Event
 from endpoints.services import Services
 from endpoints.work import Emit
+from functions.checked_generation import MOST_ATTEMPTS, Checked, Rewrite, checked_generation
 from functions.generation import (
     Constraint,
     ConstraintKind,
     Delta,
-    Finished,
     FinishReason,
     GenerationEvent,
     GenerationRequest,
@@ -74,6 +75,8 @@ class GenerateBody(BaseModel):
     regex: Text | None = Field(default=None, description="The whole text matches this regular expression.")
     choice: list[str] | None = Field(default=None, min_length=1, description="The text is one of these.")
     structural_tag: dict[str, Any] | None = Field(default=None, description="Free text with constrained parts.")
+    constraints: dict[str, Any] | list[Any] | None = Field(default=None, description="A constraint set.")
+    digest: Text | None = Field(default=None, description="Of a constraint set that /api/compile has compiled.")
     max_tokens: int | None = Field(default=None, ge=1, description="At most so many tokens; else the default.")
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float = Field(default=1.0, gt=0, le=1)
@@ -84,7 +87,7 @@ class GenerateBody(BaseModel):
     def _one_of_each(self) -> Self:
         if (self.prompt is None) == (self.messages is None):
             raise ValueError("give exactly one of prompt and messages")
-        given = [kind for kind in CONSTRAINTS if getattr(self, kind) is not None]
+        given = [kind for kind in (*CONSTRAINTS, "constraints", "digest") if getattr(self, kind) is not None]
         if len(given) > 1:
             raise ValueError(f"give at most one constraint; these are {len(given)}: {', '.join(given)}")
         return self
@@ -107,6 +110,9 @@ class Generated(BaseModel):
     usage: Usage
     timing: Timing
     cost_usd: float
+    digest: str | None = Field(default=None, description="Of the constraint set that the text was held to.")
+    attempts: int = Field(default=1, description="Times that it was written: again where a check found a fault.")
+    violations: list[ViolationBody] = Field(default=[], description="What the last attempt still breaks.")
     cached: bool = Field(default=False, description="Whether the answer came from a cache instead of an engine.")
 
 
@@ -116,49 +122,62 @@ class Generated(BaseModel):
     response_model=Generated,
     responses={
         200: {"content": event_stream(_STREAMED)},
-        **problem_responses(400, 402, 409, 413, 415, 429, 504),
+        **problem_responses(400, 402, 404, 409, 413, 415, 429, 504),
     },
 )
 async def generate(request: Request, body: GenerateBody, app: App, caller: Generator) -> Response:
     """Text under at most one constraint. With `Accept: text/event-stream`: events `delta`, then `done` or `error`.
+
+    Under a constraint set, what no grammar can hold is checked on the finished text, which is written again if it
+    breaks something: a stream says `rewrite`, and what came before does not count. What is broken even then is in
+    `violations`.
 
     The constraint is tried before an engine sees it: what cannot be enforced, or satisfied, is refused (400) with a
     pointer. A text that was cut by `max_tokens` has `finish_reason` "length". Closing the connection stops the work.
     """
     constraint = body.constraint()
     generation = _generation(body, app, constraint[1] if constraint else None)
+    writings = MOST_ATTEMPTS if body.constraints is not None or body.digest is not None else 1
 
     async def do(emit: Emit[Event]) -> None:
         most = generation.sampling.max_tokens
-        async with admitted(app, request, caller, endpoint="generate", max_tokens=most) as admission:
+        admitting = admitted(app, request, caller, endpoint="generate", max_tokens=most, generations=writings)
+        async with admitting as admission:
+            compiled = await app.compiler.given(body.constraints, body.digest)
             if constraint is not None:
                 await check_constraint(app, constraint[1], {"": f"/{constraint[0]}"})
-            text, finished = await _stream(engine_events(app, generation, admission), emit)
+            events = checked_generation(
+                lambda asked: engine_events(app, asked, admission), app.compiler, generation, compiled
+            )
+            checked = await _stream(events, emit)
         generated = Generated(
             id=generation.id,
             model=app.settings.engine.model,
-            text="".join(text),
-            finish_reason=finished.finish_reason,
-            usage=finished.usage,
-            timing=finished.timing,
+            text=checked.text,
+            finish_reason=checked.finish_reason,
+            usage=checked.usage,
+            timing=checked.timing,
             cost_usd=admission.cost_usd,
+            digest=compiled.digest if compiled else None,
+            attempts=checked.attempts,
+            violations=[ViolationBody(**violation._asdict()) for violation in checked.violations],
         )
         await emit(Event("done", generated.model_dump(mode="json")))
 
     return await answer(request, do)
 
 
-async def _stream(events: AsyncGenerator[GenerationEvent, None], emit: Emit[Event]) -> tuple[list[str], Finished]:
-    text: list[str] = []
+async def _stream(events: AsyncGenerator[GenerationEvent | Rewrite | Checked, None], emit: Emit[Event]) -> Checked:
     async with aclosing(events):
         async for event in events:
             match event:
                 case Delta():
-                    text.append(event.text)
                     await emit(Event("delta", {"text": event.text}))
-                case Finished() as finished:
+                case Rewrite(violations=violations):
+                    await emit(Event("rewrite", {"violations": [violation._asdict() for violation in violations]}))
+                case Checked() as checked:
                     pass
-    return text, finished
+    return checked
 
 
 def _generation(body: GenerateBody, app: Services, constraint: Constraint | None) -> GenerationRequest:

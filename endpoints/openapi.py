@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from endpoints.guard import PUBLIC_PATHS
 from endpoints.idempotency import CostlyRoute
+from endpoints.openai import errors as openai_errors
 from endpoints.problems import MEDIA_TYPE
 from endpoints.version import VERSION
 
@@ -24,11 +25,14 @@ are enforced while the model writes it, token by token.
 * **Writes** to a session take `If-Match` with its `ETag`, and answer 412 when somebody else was faster.
 * **Costly requests** take `Idempotency-Key`: repeating one with the same key answers as the first time, at no cost.
 * **Streams** are server-sent events, sent to who asks with `Accept: text/event-stream`.
+* **OpenAI's clients** work with `/v1` as their base URL; errors have OpenAI's shape there.
 """
 TAGS = [
     {"name": "sessions", "description": "Prompt to specification to code, kept with every version."},
     {"name": "specification", "description": "The same steps without a session."},
     {"name": "generation", "description": "Raw constrained generation."},
+    {"name": "constraints", "description": "Constraint sets: mined, compiled, checked."},
+    {"name": "openai", "description": "The same engine by OpenAI's protocol."},
     {"name": "account", "description": "Profile, API keys, usage."},
     {"name": "operation", "description": "Whether the service is well, what it costs, how it is used."},
 ]
@@ -104,6 +108,21 @@ def describe(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
+class OpenAIError(BaseModel):
+    """What went wrong under /v1, in OpenAI's shape."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIErrorDocument(BaseModel):
+    """An error under /v1."""
+
+    error: OpenAIError
+
+
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -127,12 +146,17 @@ def _complete(schema: dict[str, Any], routes: Sequence[APIRoute]) -> None:
     problem = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= problem.pop("$defs")
     schemas["ProblemDocument"] = problem
+    openai_error = OpenAIErrorDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= openai_error.pop("$defs")
+    schemas["OpenAIErrorDocument"] = openai_error
     components["securitySchemes"] = SECURITY_SCHEMES
     schema["security"] = [{name: []} for name in SECURITY_SCHEMES]
     for route in routes:
         for method in route.methods if route.include_in_schema else ():
             operation = schema["paths"][route.path_format][method.lower()]
             _complete_operation(operation, is_public=route.path_format in PUBLIC_PATHS)
+            if route.path_format.startswith(openai_errors.PREFIX):
+                _in_openai_shape(operation)
             if isinstance(route, CostlyRoute):
                 operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
 
@@ -146,4 +170,14 @@ def _complete_operation(operation: dict[str, Any], *, is_public: bool) -> None:
     for status in _EVERY_GUARDED_ROUTE:
         if str(status) not in responses or status == HTTPStatus.UNPROCESSABLE_ENTITY:
             responses[str(status)] = _problem(status)
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def _in_openai_shape(operation: dict[str, Any]) -> None:
+    """What is 422 elsewhere is 400 there (`endpoints.openai.errors`)."""
+    responses: dict[str, Any] = operation["responses"]
+    responses["400"] = responses.pop("422")
+    for status, response in responses.items():
+        if status != "200":
+            response["content"] = {"application/json": {"schema": {"$ref": "#/components/schemas/OpenAIErrorDocument"}}}
     operation["responses"] = dict(sorted(responses.items()))

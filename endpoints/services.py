@@ -13,6 +13,8 @@ from endpoints.auth import Authenticator
 from endpoints.console.running import RunningOrders
 from endpoints.database_check import DatabaseCheck
 from functions.api_keys import ApiKeys
+from functions.constraints.compilation import ConstraintCompiler
+from functions.constraints.extraction.limited import Extractor
 from functions.embeddings import Embedder
 from functions.forward import Forward
 from functions.generation import EngineClient
@@ -38,6 +40,8 @@ class Services:
     settings: Settings
     engine: EngineClient
     validator: ConstraintValidator
+    compiler: ConstraintCompiler
+    extractor: Extractor
     forward: Forward
     pipeline: SessionPipeline
     sessions: SessionStore

@@ -106,6 +106,10 @@ class Conflict(Failure):
         return self.reason
 
 
+class ConstraintsConflict(Conflict):
+    """Constraints that cannot hold together; `details` has their names under `conflict`."""
+
+
 class StillRunning(Conflict):
     """The first request with the same Idempotency-Key has not ended. Sending it again later is right."""
 

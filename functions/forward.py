@@ -7,7 +7,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from functions.constraints import function_grammar
+from functions.checked_generation import in_all
+from functions.constraints.compilation import Compiled, ConstraintCompiler
+from functions.constraints.model import ConstraintSet, SignatureRule, StatedConstraint
+from functions.constraints.reading import named_apart, read_constraint_set
 from functions.failures import GenerationCut, Refused
 from functions.generation import (
     CandidateFinished,
@@ -26,7 +29,6 @@ from functions.ir import IntermediateRepresentation, Metadata, Provenance, claus
 from functions.prompting import load_prompt, repair_text, specification_text
 from functions.sandbox import Sandbox
 from functions.specification_checks import checked_ir
-from functions.validation import ConstraintValidator
 from functions.verification import Evidence, verify
 from infra.settings import Settings
 
@@ -105,10 +107,10 @@ class Forward:
     """Both steps, over any engine and any sandbox."""
 
     def __init__(
-        self, engine: EngineClient, validator: ConstraintValidator, sandbox: Sandbox, settings: Settings
+        self, engine: EngineClient, compiler: ConstraintCompiler, sandbox: Sandbox, settings: Settings
     ) -> None:
         self._engine = engine
-        self._validator = validator
+        self._compiler = compiler
         self._sandbox = sandbox
         self._settings = settings
 
@@ -147,24 +149,22 @@ class Forward:
 
         `candidates` are written in one batch; when none passes, up to `repairs` further rounds are told what failed.
         Stops at the first that passes everything. A candidate that was cut is never chosen over a whole one. Raises
-        `ConstraintRefused`, `PromptTooLong`, `GenerationCut` when every candidate was cut, `EngineUnavailable`.
+        `ConstraintRefused`, `ConstraintsConflict`, `PromptTooLong`, `EngineUnavailable`, and `GenerationCut` when every
+        candidate was cut.
         """
-        if constraints:
-            raise Refused("/constraints", "constraint sets are not enforced on this path yet; leave them out")
-        grammar = function_grammar(ir.signature.to_source())
-        await self._validator.check(grammar)
-        messages = load_prompt(IMPLEMENT).messages(specification_text(ir))
+        rules = await self._compiled(ir, constraints)
+        messages = load_prompt(IMPLEMENT).messages("\n".join([specification_text(ir), *rules.prompt]))
         tried: list[Candidate] = []
         spent: list[Finished] = []
         for number in range(1 + repairs):
             await progress("implementing", {"round": number, "candidates": candidates})
             several = candidates > 1 or number > 0
             sampling = self._sampling(n=candidates, temperature=SEVERAL_TEMPERATURE if several else 0.0)
-            written = await self._write(messages, sampling, grammar, progress)
+            written = await self._write(messages, sampling, rules.constraint, progress)
             if written.finished is not None:
                 spent.append(written.finished)
             for index, text in sorted(written.texts.items()):
-                candidate = await self._judge(text, written.reasons.get(index, "abort"), ir, number)
+                candidate = await self._judge(text, written.reasons.get(index, "abort"), ir, rules, number)
                 tried.append(candidate)
                 await progress("candidate", candidate.as_json())
             best = max(tried, key=lambda c: (c.finish_reason == "stop", c.evidence.score))
@@ -174,15 +174,35 @@ class Forward:
             messages = load_prompt(IMPLEMENT).messages(repair)
         if best.finish_reason != "stop":
             raise GenerationCut("the code", sampling.max_tokens)
-        return Implemented(best.code, best.evidence.passed, tried, *_sum(spent))
+        return Implemented(best.code, best.evidence.passed, tried, *in_all(spent))
 
-    async def _judge(self, text: str, reason: FinishReason, ir: IntermediateRepresentation, number: int) -> Candidate:
+    async def _compiled(self, ir: IntermediateRepresentation, constraints: Any) -> Compiled:
+        """The IR's own constraints and those of the request, with the head that the signature forces."""
+        given = read_constraint_set(constraints if constraints is not None else [])
+        own = read_constraint_set(list(ir.constraints), pointer="/ir/constraints")
+        head = StatedConstraint(
+            name="signature",
+            rule=SignatureRule(type="signature", signature=ir.signature.to_source()),
+            place="/ir/signature",
+        )
+        together = ConstraintSet(
+            constraints=tuple(named_apart([head, *own.constraints, *given.constraints])),
+            warnings=(*own.warnings, *given.warnings),
+        )
+        return await self._compiler.compile(together, "python", is_code=True)
+
+    async def _judge(
+        self, text: str, reason: FinishReason, ir: IntermediateRepresentation, rules: Compiled, number: int
+    ) -> Candidate:
         code = canonical(text)
-        evidence = await verify(code, ir, self._sandbox) if reason == "stop" else Evidence()
+        evidence = Evidence()
+        if reason == "stop":
+            (violations,) = await self._compiler.violations([code], rules)
+            evidence = await verify(code, ir, self._sandbox, violations)
         return Candidate(code, reason, evidence, number)
 
     async def _write(
-        self, messages: tuple[Message, ...], sampling: Sampling, constraint: Constraint, progress: Progress
+        self, messages: tuple[Message, ...], sampling: Sampling, constraint: Constraint | None, progress: Progress
     ) -> _Written:
         request = GenerationRequest(
             id=f"forward-{uuid.uuid4()}",
@@ -214,13 +234,3 @@ def canonical(code: str) -> str:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return code
     return code.strip() + "\n"
-
-
-def _sum(spent: list[Finished]) -> tuple[Usage, Timing]:
-    usage = Usage(
-        prompt_tokens=sum(f.usage.prompt_tokens for f in spent),
-        cached_tokens=sum(f.usage.cached_tokens for f in spent),
-        completion_tokens=sum(f.usage.completion_tokens for f in spent),
-    )
-    first = spent[0].timing.time_to_first_token_s if spent else None
-    return usage, Timing(time_to_first_token_s=first, total_s=sum(f.timing.total_s for f in spent))

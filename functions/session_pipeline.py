@@ -67,6 +67,8 @@ class SessionPipeline:
         """Store the order, before any model works on it."""
         ir = order.ir.model_dump(mode="json") if order.ir else None
         metadata = {**order.metadata, "language": order.language, "until": order.until}
+        if order.constraints:
+            metadata["constraints"] = order.constraints  # for whoever has the code written again
         new = NewSession(prompt=order.prompt, current_ir=ir, metadata=metadata, description="asked for")
         return await self._sessions.create(caller, new)
 

@@ -5,10 +5,12 @@ whether it passes is llguidance's own judgement with the model's tokenizer (`fun
 """
 
 import asyncio
+import hashlib
 import signal
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -57,6 +59,7 @@ class ConstraintValidator:
     """
 
     def __init__(self, settings: ValidationSettings, tokenizer_file: Path, *, modules: Sequence[str] = ()) -> None:
+        self.tokenizer_file = tokenizer_file
         self._settings = settings
         self._pool = LimitedProcesses(settings, tokenizer_file, modules)
         self._verdicts: OrderedDict[str, Verdict | Refusal] = OrderedDict()
@@ -69,6 +72,12 @@ class ConstraintValidator:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    @cached_property
+    def tokenizer_digest(self) -> str:
+        """SHA-256 of the tokenizer's file: verdicts and artifacts hold for one tokenizer."""
+        with self.tokenizer_file.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     @property
     def stats(self) -> Statistics:

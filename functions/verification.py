@@ -3,9 +3,11 @@
 import ast
 import builtins
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from functions.constraints.violations import Violation
 from functions.ir import Example, IntermediateRepresentation
 from functions.sandbox import CallResult, Sandbox, SandboxResult
 
@@ -51,12 +53,19 @@ class Evidence:
         return [check for check in self.checks if check.verdict == "failed"]
 
 
-async def verify(code: str, ir: IntermediateRepresentation, sandbox: Sandbox) -> Evidence:
-    """Check one candidate against its specification. Raises `Unavailable` when no sandbox can be had."""
+async def verify(
+    code: str, ir: IntermediateRepresentation, sandbox: Sandbox, violations: Sequence[Violation] = ()
+) -> Evidence:
+    """Check one candidate against its specification; `violations` are what it breaks of the constraints.
+
+    Raises `Unavailable` when no sandbox can be had.
+    """
     checks = [_parses(code)]
-    if checks[-1].verdict == "passed":
+    if checks[0].verdict == "passed":
         checks += [_has_signature(code, ir), _knows_its_names(code)]
-    if any(check.verdict == "failed" for check in checks):
+    can_run = all(check.verdict == "passed" for check in checks)
+    checks.append(_obeys(violations))
+    if not can_run:
         return Evidence([*checks, *(Check(_name(i), "not_run") for i in range(len(ir.examples)))])
     result = await sandbox.run(code, [_call(ir, example) for example in ir.examples])
     return Evidence([*checks, _defines(result), *_examples(ir, result)])
@@ -98,6 +107,12 @@ def _parses(code: str) -> Check:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return Check("parses", "failed", str(error)[:300])
     return Check("parses", "passed")
+
+
+def _obeys(violations: Sequence[Violation]) -> Check:
+    if not violations:
+        return Check("constraints", "passed")
+    return Check("constraints", "failed", "; ".join(f"line {v.line}: {v.message}" for v in violations[:5]))
 
 
 def _has_signature(code: str, ir: IntermediateRepresentation) -> Check:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from functions.cache import FileStore
+from functions.constraints.compilation import MODULES
 from functions.sentence_model import SentenceModel
 from functions.validation import ConstraintValidator
 from infra.settings import Settings, load_settings
@@ -17,6 +19,12 @@ def settings() -> Settings:
     return load_settings("local")
 
 
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    """What processes may share, for one test."""
+    return FileStore(tmp_path / "cache", max_bytes=2**24)
+
+
 @pytest.fixture(scope="session")
 def embedder() -> SentenceModel:
     """The sentence model, loaded when it is first asked."""
@@ -25,7 +33,7 @@ def embedder() -> SentenceModel:
 
 @pytest.fixture(scope="session")
 async def validator(settings: Settings, model_path: Path) -> AsyncIterator[ConstraintValidator]:
-    validator = ConstraintValidator(settings.validation, model_path / "tokenizer.json")
+    validator = ConstraintValidator(settings.validation, model_path / "tokenizer.json", modules=MODULES)
     await validator.start()
     yield validator
     await validator.close()

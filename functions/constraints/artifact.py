@@ -67,6 +67,13 @@ def base_of(requirements: Requirements, language: Language, *, is_code: bool) ->
     return "nothing"
 
 
+def language_of_text(requirements: Requirements, language: Language, base: Base, *, is_code: bool) -> Language:
+    """What kind of text is asked for, where a set says it by its rules alone."""
+    if base == "schema":
+        return "json"
+    return language if base == "code" or is_code or requirements.restricts_code else "text"
+
+
 def regex_constraint(requirements: Requirements) -> Constraint:
     """`A & B & ~C`: a plain regex where there is one alone, else a terminal of a Lark grammar."""
     patterns = list(requirements.regexes)

@@ -8,29 +8,33 @@ so, by a set of constraints from which none can be left out.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
-from functions.cache import Cache
-from functions.constraints.artifact import Base, formats
+from functions.cache import Cache, Store
+from functions.constraints.artifact import CODE, Base, formats
 from functions.constraints.conflicts import Contradiction
-from functions.constraints.digests import compilation_digest, packed, unpacked
+from functions.constraints.digests import compilation_digest, compiler_version, packed, unpacked
 from functions.constraints.judging import judge
 from functions.constraints.model import ConstraintSet, Language, StatedConstraint
+from functions.constraints.reading import read_constraint_set
 from functions.constraints.refutation import Attempt
 from functions.constraints.report import Row, report
 from functions.constraints.requirements import Requirements
 from functions.constraints.violations import LANGUAGE, Violation
-from functions.failures import Conflict, ConstraintRefused, NotFound
+from functions.failures import ConstraintRefused, ConstraintsConflict, NotFound, Refused
 from functions.generation import Constraint
 from functions.validation import ConstraintValidator
 
 MODULES = ("functions.constraints.examples",)
 """What the validator's processes must have imported before they are given this module's work."""
+WEEK_S = 7 * 24 * 3600.0
 KEPT = 512
 """Compiled sets that a process keeps; one of 10,000 constraints takes about 5 MB."""
 MOST_RESOLUTIONS = 100
+Progress = Callable[[str, int], Awaitable[None]]
+"""Told the stage, and how much is done in percent."""
 _SEVERITIES = ("hint", "info", "warning", "error")
 
 
@@ -75,25 +79,39 @@ class Compiled:
 
 
 class ConstraintCompiler:
-    """Compiles for one model, whose tokenizer the validator has. Equal sets are compiled once."""
+    """Compiles for one model, whose tokenizer the validator has. Equal sets are compiled once.
 
-    def __init__(self, validator: ConstraintValidator, cache: Cache, *, tokenizer_digest: str) -> None:
+    `store`, which processes may share, keeps the sets that digests stand for.
+    """
+
+    def __init__(self, validator: ConstraintValidator, store: Store) -> None:
         self._validator = validator
-        self._shared = cache
-        self._tokenizer_digest = tokenizer_digest
+        self._shared = Cache(store, name="constraint-sets", version=compiler_version(), max_age_s=WEEK_S)
         self._kept: OrderedDict[str, Compiled] = OrderedDict()
 
     async def compile(
-        self, stated: ConstraintSet, language: Language = "python", *, is_code: bool = False, optimize: bool = True
+        self,
+        stated: ConstraintSet,
+        language: Language = "python",
+        *,
+        is_code: bool = False,
+        optimize: bool = True,
+        progress: Progress | None = None,
     ) -> Compiled:
-        """Raises `ConstraintRefused` with a pointer, `Conflict` with the names that exclude each other, `Unavailable`.
+        """Raises `ConstraintRefused` with a pointer, `ConstraintsConflict`, `Unavailable`.
 
-        `is_code`: a text without any rule about code is code in `language`, too.
+        `is_code`: a text without any rule about code is code in `language`, too. `progress` is told of each stage.
         """
-        digest = compilation_digest(stated, language, self._tokenizer_digest, is_code=is_code, optimize=optimize)
+        digest = compilation_digest(
+            stated, language, self._validator.tokenizer_digest, is_code=is_code, optimize=optimize
+        )
         if digest in self._kept:
             return self._again(digest)
+        if progress is not None:
+            await progress("compiling", 30)
         compiled = await self._compiled(digest, stated, language, is_code=is_code, optimize=optimize)
+        if progress is not None:
+            await progress("verified", 90)
         self._keep(compiled)
         await self._shared.put(digest, packed(stated, language, is_code=is_code, optimize=optimize))
         return compiled
@@ -108,6 +126,25 @@ class ConstraintCompiler:
         stated, language, is_code, optimize = unpacked(kept)
         return await self.compile(stated, language, is_code=is_code, optimize=optimize)
 
+    async def given(
+        self, constraints: Any, digest: str | None, *, language: Language | None = None, pointer: str = "/constraints"
+    ) -> Compiled | None:
+        """What a request asks for by a constraint set or by the digest of one; None when by neither.
+
+        A `language` that is named makes the text code in it, also where no rule says so. Raises as `compile` and
+        `find` do, and `Refused` for both.
+        """
+        if constraints is None:
+            return None if digest is None else await self.find(digest)
+        if digest is not None:
+            raise Refused("/digest", "give constraints or a digest, not both")
+        of_set = constraints.get("language") if isinstance(constraints, Mapping) else None
+        if language is None and of_set is not None and of_set not in get_args(Language):
+            raise ConstraintRefused(f"{pointer}/language", f"one of {', '.join(get_args(Language))}")
+        named: Language | None = language or of_set
+        stated = read_constraint_set(constraints, pointer=pointer, language=named or "python")
+        return await self.compile(stated, named or "python", is_code=named in CODE)
+
     async def violations(self, texts: Sequence[str], compiled: Compiled) -> list[list[Violation]]:
         """What each text breaks: one child process for each, with its limits. A text that exceeds them breaks that."""
         tasks = [self._judged(text, compiled) for text in texts]
@@ -121,6 +158,10 @@ class ConstraintCompiler:
         except ConstraintRefused as refused:
             return [Violation(LANGUAGE, 1, 1, f"it cannot be checked: {refused.reason}")]
         return judged[0]
+
+    def forget(self) -> None:
+        """Empty this process's own memory: what is shared stays."""
+        self._kept.clear()
 
     def _again(self, digest: str) -> Compiled:
         self._kept.move_to_end(digest)
@@ -141,7 +182,7 @@ class ConstraintCompiler:
         while (found := await attempt.refuted(held)) is not None:
             weakest = _weakest(found, held)
             if weakest is None or len(dropped) >= MOST_RESOLUTIONS:
-                raise Conflict(found.why, {"conflict": list(found.constraints)})
+                raise ConstraintsConflict(found.why, {"conflict": list(found.constraints)})
             others = ", ".join(name for name in found.constraints if name != weakest)
             dropped[weakest] = f"it gave way to {others}: {found.why}" if others else found.why
             held = [constraint for constraint in held if constraint.name != weakest]
@@ -149,7 +190,7 @@ class ConstraintCompiler:
         source = made.constraint.source if made.constraint else ""
         return Compiled(
             digest=digest,
-            language=language,
+            language=attempt.language,
             base=made.base,
             constraint=made.constraint,
             requirements=attempt.requirements,

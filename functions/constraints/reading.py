@@ -76,7 +76,7 @@ def read_constraint_set(data: Any, *, pointer: str = "", language: Language = "p
     name = data.get("name")
     return ConstraintSet(
         name=name if isinstance(name, str) else "",
-        constraints=tuple(_named_apart(read)),
+        constraints=tuple(named_apart(read)),
         warnings=tuple(reader.warnings),
     )
 
@@ -225,7 +225,7 @@ def _is_dotted(text: str) -> bool:
     return all(part.isidentifier() for part in text.split("."))
 
 
-def _named_apart(constraints: list[StatedConstraint]) -> Iterator[StatedConstraint]:
+def named_apart(constraints: list[StatedConstraint]) -> Iterator[StatedConstraint]:
     """Names are what reports and conflicts speak of: the second of two gets a number."""
     seen: dict[str, int] = {}
     for stated in constraints:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from functions.constraints.artifact import Artifact, artifact
+from functions.constraints.artifact import Artifact, artifact, language_of_text
 from functions.constraints.conflicts import Contradiction, contradictions
 from functions.constraints.examples import contradicted_example
 from functions.constraints.model import Language, StatedConstraint
@@ -39,7 +39,12 @@ class Attempt:
         why = await self._unsatisfiable(self.requirements)
         if why is not None:
             return Contradiction(tuple(await self._minimal([c for c in held if c.rule is not None])), why)
-        return await contradicted_example(self._validator, self.requirements, self._language, self.artifact)
+        return await contradicted_example(self._validator, self.requirements, self.language, self.artifact)
+
+    @property
+    def language(self) -> Language:
+        """The language of the texts that the constraints ask for."""
+        return language_of_text(self.requirements, self._language, self.artifact.base, is_code=self._is_code)
 
     async def _unsatisfiable(self, requirements: Requirements) -> str | None:
         """Why nothing satisfies the requirements, None if something does."""

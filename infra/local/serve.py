@@ -18,6 +18,7 @@ import uvicorn
 
 from endpoints.app import create_app
 from endpoints.composition import compose
+from functions.cache import FileStore
 from functions.engine import Engine
 from functions.sentence_model import SentenceModel
 from functions.sign_ins import Credentials
@@ -31,6 +32,7 @@ from infra.settings import SettingsError, has_own_supabase, load_settings, servi
 STATE = Path(".local")
 HOST = "127.0.0.1"
 GRACE_S = 5
+CACHE_BYTES = 256 * 2**20
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 BACKLOG = 512
 
@@ -53,8 +55,9 @@ async def serve() -> None:
                 who = await developer(secrets, STATE)
                 user = Credentials(who.email, who.password)
                 tokenizer = model / "tokenizer.json"
+                store = FileStore(STATE / "cache", max_bytes=CACHE_BYTES)
                 composed = compose(
-                    settings, secrets, engine, tokenizer, embedder=SentenceModel(), development_user=user
+                    settings, secrets, engine, tokenizer, embedder=SentenceModel(), store=store, development_user=user
                 )
                 async with composed as services:
                     config = uvicorn.Config(

@@ -12,6 +12,7 @@ from pydantic import HttpUrl, SecretStr
 from endpoints.app import create_app
 from endpoints.composition import assemble
 from endpoints.services import Services
+from functions.cache import FileStore
 from functions.engine import Engine
 from functions.failures import EngineUnavailable
 from functions.generation import EngineClient, EngineStatus, GenerationEvent, GenerationRequest
@@ -63,29 +64,36 @@ def secrets_of(stack: Stack) -> Secrets:
 
 @pytest.fixture
 async def web(
-    stack: Stack, settings: Settings, validator: ConstraintValidator, embedder: SentenceModel
+    stack: Stack, settings: Settings, validator: ConstraintValidator, embedder: SentenceModel, store: FileStore
 ) -> AsyncIterator[Web]:
     """The web tier before an engine that is cold."""
-    async with assemble(settings, secrets_of(stack), ColdEngine(), validator, embedder=embedder) as services:
+    async with assemble(
+        settings, secrets_of(stack), ColdEngine(), validator, embedder=embedder, store=store
+    ) as services:
         yield Web(stack, services, create_app(services), embedder)
 
 
 @pytest.fixture
 async def strict_web(
-    stack: Stack, settings: Settings, validator: ConstraintValidator, embedder: SentenceModel
+    stack: Stack, settings: Settings, validator: ConstraintValidator, embedder: SentenceModel, store: FileStore
 ) -> AsyncIterator[Web]:
     """As `web`, with limits that a test can reach."""
     limits = settings.limits.model_copy(update={"reads_per_minute": 5, "generations_per_minute": 3})
     strict = settings.model_copy(update={"limits": limits})
-    async with assemble(strict, secrets_of(stack), ColdEngine(), validator, embedder=embedder) as services:
+    async with assemble(strict, secrets_of(stack), ColdEngine(), validator, embedder=embedder, store=store) as services:
         yield Web(stack, services, create_app(services), embedder)
 
 
 @pytest.fixture
 async def web_with_engine(
-    stack: Stack, settings: Settings, validator: ConstraintValidator, engine: Engine, embedder: SentenceModel
+    stack: Stack,
+    settings: Settings,
+    validator: ConstraintValidator,
+    engine: Engine,
+    embedder: SentenceModel,
+    store: FileStore,
 ) -> AsyncIterator[Web]:
     """The web tier before the real engine."""
     serving: EngineClient = engine
-    async with assemble(settings, secrets_of(stack), serving, validator, embedder=embedder) as services:
+    async with assemble(settings, secrets_of(stack), serving, validator, embedder=embedder, store=store) as services:
         yield Web(stack, services, create_app(services), embedder)

@@ -6,6 +6,8 @@ import json
 import jsonschema
 import pytest
 
+from functions.cache import FileStore
+from functions.constraints.compilation import ConstraintCompiler
 from functions.engine import Engine
 from functions.failures import PromptTooLong, Refused
 from functions.forward import Forward
@@ -17,8 +19,8 @@ from infra.settings import Settings
 
 
 @pytest.fixture
-def forward(engine: Engine, validator: ConstraintValidator, settings: Settings) -> Forward:
-    return Forward(engine, validator, ProcessSandbox(settings.sandbox), settings)
+def forward(engine: Engine, validator: ConstraintValidator, store: FileStore, settings: Settings) -> Forward:
+    return Forward(engine, ConstraintCompiler(validator, store), ProcessSandbox(settings.sandbox), settings)
 
 
 @pytest.mark.parametrize(
