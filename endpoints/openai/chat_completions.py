@@ -17,6 +17,7 @@ from endpoints.openai.fields import CompletionBody
 from endpoints.openai.messages import ChatMessage, conversation
 from endpoints.openai.serving import serve, served_model
 from endpoints.openai.tools import Offer, ToolChoice, ToolList, offer
+from endpoints.openapi import problem_responses
 from endpoints.services import Services
 from functions.generation import GenerationRequest
 from functions.tool_calls import STOP, with_tools
@@ -53,7 +54,11 @@ class ChatBody(CompletionBody):
         return self
 
 
-@router.post("/v1/chat/completions", summary="OpenAI's chat completions")
+@router.post(
+    "/v1/chat/completions",
+    summary="OpenAI's chat completions",
+    responses=problem_responses(404, 409, 413, 415, 429, 504),
+)
 async def create_chat_completion(request: Request, body: ChatBody, app: App, caller: Generator) -> Response:
     """The next message of a conversation, or a call of a function, whole or as a stream of chunks (`stream`)."""
     model = served_model(app, body.model)

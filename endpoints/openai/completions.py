@@ -18,6 +18,7 @@ from endpoints.openai.constraints import ResponseFormat, StructuredOutputs, aske
 from endpoints.openai.fields import CompletionBody
 from endpoints.openai.serving import DoneEvent, chunk, serve, served_model
 from endpoints.openai.usage import finite, usage_document
+from endpoints.openapi import problem_responses
 from endpoints.server_sent_events import Event
 from functions.generation import (
     CandidateFinished,
@@ -124,7 +125,11 @@ class _Logprobs:
         return added
 
 
-@router.post("/v1/completions", summary="OpenAI's completions")
+@router.post(
+    "/v1/completions",
+    summary="OpenAI's completions",
+    responses=problem_responses(404, 409, 413, 415, 429, 504),
+)
 async def create_completion(request: Request, body: TextCompletionBody, app: App, caller: Generator) -> Response:
     """How a text goes on, whole or as a stream of chunks (`stream`)."""
     model = served_model(app, body.model)

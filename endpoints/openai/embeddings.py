@@ -16,6 +16,7 @@ from endpoints.guard import App, Generator
 from endpoints.idempotency import CostlyRoute
 from endpoints.openai.fields import Body
 from endpoints.openai.serving import admission_headers, chunk
+from endpoints.openapi import problem_responses
 from endpoints.server_sent_events import Event
 from endpoints.work import Emit
 from functions.embeddings import DIMENSIONS, MODEL, Embedded, Vector
@@ -37,7 +38,11 @@ class EmbeddingBody(Body):
     dimensions: Literal[384] | None = Field(default=None, description="Only the model's own.")
 
 
-@router.post("/v1/embeddings", summary="OpenAI's embeddings")
+@router.post(
+    "/v1/embeddings",
+    summary="OpenAI's embeddings",
+    responses=problem_responses(404, 409, 413, 415, 429),
+)
 async def create_embeddings(request: Request, body: EmbeddingBody, app: App, caller: Generator) -> Response:
     """A unit vector for each text: the cosine of two is how near they are in meaning. It is done without a GPU."""
     if body.model != MODEL:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from endpoints.guard import App, GuardedRoute, Reader
 from endpoints.openai.serving import short_name
+from endpoints.openapi import problem_responses
 from endpoints.services import Services
 from functions import embeddings
 from functions.failures import NotFound
@@ -37,7 +38,7 @@ async def list_models(app: App, _caller: Reader) -> ModelList:
     return ModelList(data=_models(app))
 
 
-@router.get("/v1/models/{model:path}", summary="One model that is served")
+@router.get("/v1/models/{model:path}", summary="One model that is served", responses=problem_responses(404))
 async def get_model(model: str, app: App, _caller: Reader) -> Model:
     """By its name, or by the last part of it."""
     found = next((known for known in _models(app) if model in {known.id, short_name(known.id)}), None)

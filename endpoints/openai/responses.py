@@ -25,6 +25,7 @@ from endpoints.openai.fields import Part, SampledBody
 from endpoints.openai.messages import Content, text_of
 from endpoints.openai.response_reply import ResponseReply
 from endpoints.openai.serving import serve, served_model
+from endpoints.openapi import problem_responses
 from functions.generation import GenerationRequest, Message, Sampling
 
 router = APIRouter(route_class=CostlyRoute, tags=["openai"])
@@ -82,7 +83,11 @@ class ResponseBody(SampledBody):
         return value
 
 
-@router.post("/v1/responses", summary="OpenAI's responses")
+@router.post(
+    "/v1/responses",
+    summary="OpenAI's responses",
+    responses=problem_responses(404, 409, 413, 415, 429, 504),
+)
 async def create_response(request: Request, body: ResponseBody, app: App, caller: Generator) -> Response:
     """An answer, whole or as a stream of events (`stream`). Nothing is stored: send the whole conversation."""
     model = served_model(app, body.model)
