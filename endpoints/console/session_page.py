@@ -75,7 +75,8 @@ async def write_code(
     session = await app.sessions.get(caller, session_id)
     if app.running_orders.of(session_id) is None:
         ir = IntermediateRepresentation.model_validate(session.current_ir) if session.current_ir else None
-        order = Order(prompt=session.prompt, ir=ir, assume=assume)
+        constraints = session.metadata.get("constraints")
+        order = Order(prompt=session.prompt, ir=ir, constraints=constraints, assume=assume)
         await app.running_orders.start(working(app, request, caller, order, session))
     return await show(request, app, caller, session_id)
 
@@ -147,6 +148,7 @@ async def content_of(app: Services, caller: Caller, session: Session) -> dict[st
         "versions": history.items,
         "comments": comments.items,
         "shares": shares,
+        "constraints": (session.metadata.get("constraints") or {}).get("constraints", []),
         "may_edit": session.role != "viewer" and session.status == "active",
         "notice": "",
     }

@@ -1,19 +1,22 @@
 """Asking for a function: the form, and the order that it gives."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Query
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from endpoints.console.constraint_choices import CHOICES, constraint_set
 from endpoints.console.examples import EXAMPLES
 from endpoints.console.rendering import page
 from endpoints.console.route import ConsoleRoute, go_to
 from endpoints.guard import App, Generator, Reader
 from endpoints.health import engine_health
+from endpoints.services import Services
 from endpoints.session_creation import CreateSession
 from endpoints.session_work import working
+from functions.failures import Refused
 
 router = APIRouter(route_class=ConsoleRoute, include_in_schema=False)
 
@@ -26,8 +29,7 @@ async def order_form(
 ) -> Response:
     """The form; `prompt` fills it in."""
     del caller
-    engine = await engine_health(app.engine, app.settings.engine.model)
-    return page(request, "new.html", prompt=prompt, refusal="", examples=EXAMPLES, engine=engine, until="code")
+    return await _form(request, app, prompt=prompt)
 
 
 @router.post("/new")
@@ -39,14 +41,24 @@ async def give_order(
     language: Annotated[Literal["python"], Form()] = "python",
     until: Annotated[Literal["ir", "code"], Form()] = "code",
     assume: Annotated[bool, Form()] = False,  # noqa: FBT002 - a form's field
+    keeps: Annotated[list[str] | None, Form()] = None,
+    own: Annotated[str, Form(max_length=LONGEST_PROMPT)] = "",
 ) -> Response:
     """Begin, and go to the session's page, where the work can be watched and stopped."""
     try:
-        wanted = CreateSession(prompt=prompt.strip(), language=language, until=until, assume=assume)
-    except ValidationError:
-        engine = await engine_health(app.engine, app.settings.engine.model)
-        refusal = "Say in plain words what the function should do."
-        values = {"prompt": prompt, "refusal": refusal, "examples": EXAMPLES, "engine": engine, "until": until}
-        return page(request, "new.html", 422, **values)
+        constraints = constraint_set(keeps or [], own)
+        wanted = CreateSession(
+            prompt=prompt.strip(), language=language, until=until, assume=assume, constraints=constraints
+        )
+    except (ValidationError, Refused) as error:
+        refusal = str(error) if isinstance(error, Refused) else "Say in plain words what the function should do."
+        given = {"prompt": prompt, "until": until, "keeps": keeps or [], "own": own}
+        return await _form(request, app, status=422, refusal=refusal, **given)
     order = await app.running_orders.start(working(app, request, caller, wanted.order()))
     return go_to(request, f"/sessions/{order.session_id}")
+
+
+async def _form(request: Request, app: Services, *, status: int = 200, **given: Any) -> Response:
+    engine = await engine_health(app.engine, app.settings.engine.model)
+    shown = {"prompt": "", "refusal": "", "until": "code", "keeps": [], "own": "", **given}
+    return page(request, "new.html", status, examples=EXAMPLES, choices=CHOICES, engine=engine, **shown)
