@@ -44,6 +44,7 @@ class Admission:
         self._began = time.monotonic()
         self._usage = NOTHING
         self._engine_seconds = 0.0
+        self._sandbox_seconds = 0.0
         self._tokens_under_way = 0
         self._first_token_s: float | None = None
         self._finish_reason: FinishReason = "abort"
@@ -52,7 +53,7 @@ class Admission:
     @property
     def cost_usd(self) -> float:
         """What has been used, by the price book."""
-        return costs.cost_usd(self._settings, self._engine_seconds)
+        return self._cost_usd(self._engine_seconds)
 
     def about_session(self, session_id: str) -> None:
         """The session that the work is for."""
@@ -77,6 +78,7 @@ class Admission:
             completion_tokens=self._usage.completion_tokens + usage.completion_tokens,
         )
         self._engine_seconds += timing.total_s
+        self._sandbox_seconds += timing.sandbox_s
         if self._first_token_s is None:
             self._first_token_s = timing.time_to_first_token_s
         self._finish_reason = finish_reason
@@ -90,12 +92,19 @@ class Admission:
             cached_tokens=self._usage.cached_tokens,
             completion_tokens=self._usage.completion_tokens + self._tokens_under_way,
             gpu_seconds=engine_seconds,
-            cost_usd=costs.cost_usd(self._settings, engine_seconds),
+            cost_usd=self._cost_usd(engine_seconds),
             latency_s=latency_s,
             time_to_first_token_s=self._first_token_s,
             finish_reason=self._finish_reason if error is None else "abort",
-            error=type(error).__name__ if isinstance(error, Failure) else None,
+            error=_name(error),
             session_id=self._session_id,
+        )
+
+    def _cost_usd(self, engine_seconds: float) -> float:
+        """The web tier's part grows until the work ends: what an answer says of itself lacks its last moments."""
+        cpu_seconds = costs.web_cpu_seconds(self._settings, time.monotonic() - self._began)
+        return costs.cost_usd(
+            self._settings, engine_seconds, cpu_seconds=cpu_seconds, sandbox_seconds=self._sandbox_seconds
         )
 
 
@@ -124,13 +133,20 @@ async def admitted(
     admission = Admission(app.settings, reservation.limits)
     try:
         yield admission
-    except NOTHING_USED:
-        await _tell(app, partial(app.ledger.release, caller, work.id))
+    except NOTHING_USED as refusal:
+        await _tell(app, partial(app.ledger.release, caller, work.id, error=_name(refusal)))
         raise
     except BaseException as error:
         await _tell(app, partial(app.ledger.settle, caller, work.id, admission.outcome(error)))
         raise
     await _tell(app, partial(app.ledger.settle, caller, work.id, admission.outcome(None)))
+
+
+def _name(error: BaseException | None) -> str | None:
+    """What the ledger knows an end by; None where it was well, or the caller went away."""
+    if isinstance(error, Failure):
+        return type(error).__name__
+    return "UnexpectedError" if isinstance(error, Exception) else None
 
 
 async def _tell(app: Services, what: Telling) -> None:

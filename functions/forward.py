@@ -2,6 +2,7 @@
 
 import ast
 import json
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -63,6 +64,7 @@ class Candidate:
     finish_reason: FinishReason
     evidence: Evidence
     round: int
+    verification_s: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         """For answers and storage."""
@@ -174,7 +176,9 @@ class Forward:
             messages = load_prompt(IMPLEMENT).messages(repair)
         if best.finish_reason != "stop":
             raise GenerationCut("the code", sampling.max_tokens)
-        return Implemented(best.code, best.evidence.passed, tried, *in_all(spent))
+        usage, timing = in_all(spent)
+        timing = timing.model_copy(update={"sandbox_s": sum(candidate.verification_s for candidate in tried)})
+        return Implemented(best.code, best.evidence.passed, tried, usage, timing)
 
     async def _compiled(self, ir: IntermediateRepresentation, constraints: Any) -> Compiled:
         """The IR's own constraints and those of the request, with the head that the signature forces."""
@@ -198,7 +202,9 @@ class Forward:
         evidence = Evidence()
         if reason == "stop":
             (violations,) = await self._compiler.violations([code], rules)
+            began = time.monotonic()
             evidence = await verify(code, ir, self._sandbox, violations)
+            return Candidate(code, reason, evidence, number, time.monotonic() - began)
         return Candidate(code, reason, evidence, number)
 
     async def _write(

@@ -108,10 +108,11 @@ class Usage(Wire):
 
 
 class Timing(Wire):
-    """Seconds since the engine took the request."""
+    """Seconds since the engine took the request; `sandbox_s` went into trying what it wrote."""
 
     time_to_first_token_s: float | None
     total_s: float
+    sandbox_s: float = 0.0
 
 
 class Finished(Wire):

@@ -179,12 +179,12 @@ class Ledger:
         """
         await self._settle(caller, reservation_id, asdict(outcome))
 
-    async def release(self, caller: Caller, reservation_id: str) -> None:
-        """Give a reservation back whole: nothing was used. Raises `NotFound`.
+    async def release(self, caller: Caller, reservation_id: str, *, error: str | None = None) -> None:
+        """Give a reservation back whole: nothing was used, because of `error` where there was one. Raises `NotFound`.
 
         Of work that this ledger may or may not have admitted, an admission that arrives later is void.
         """
-        await self._settle(caller, reservation_id, {"released": True})
+        await self._settle(caller, reservation_id, {"released": True, "error": error})
 
     async def take_read(self, caller: Caller, *, tokens: int = 1) -> RateState:
         """Count `tokens` requests of the caller that cost nothing, or one when there are not as many left.

@@ -1,62 +1,73 @@
-"""What the ledger is told when it cannot be reached."""
+"""What the ledger is told of how work ended: by it the error rate is judged."""
 
-import asyncio
-from collections.abc import AsyncIterator
-
+import asyncpg
 import pytest
+from fastapi import FastAPI
 from starlette.requests import Request
 
 from endpoints.admission import admitted
-from functions.callers import Caller
-from functions.database import Database
-from functions.failures import DatabaseUnavailable
+from endpoints.guard import App, Generator, GuardedRoute
+from endpoints.services import Services
+from functions.costs import cost_usd
+from functions.failures import EngineUnavailable, GenerationTimeout, Refused
 from functions.generation import Timing, Usage
+from infra.settings import load_settings
+from tests.endpoints.asgi import client_of, with_problems
 from tests.endpoints.conftest import Web
 
+ENDS = {
+    "well": None,
+    "refused": Refused("/x", "no"),
+    "away": EngineUnavailable("the engine", "it is cold"),
+    "late": GenerationTimeout(1.0),
+    "bug": ZeroDivisionError("a bug"),
+}
 
-@pytest.fixture
-async def nowhere(web: Web) -> AsyncIterator[Database]:
-    database = Database("http://127.0.0.1:9", web.stack.anon_key)
-    yield database
-    await database.close()
+
+def app_of(services: Services) -> FastAPI:
+    app = with_problems(FastAPI())
+    app.state.services = services
+
+    async def work(request: Request, app: App, caller: Generator, end: str) -> None:
+        async with admitted(app, request, caller, endpoint=end) as admission:
+            admission.used(
+                Usage(prompt_tokens=1, cached_tokens=0, completion_tokens=1),
+                Timing(time_to_first_token_s=None, total_s=2.0, sandbox_s=1.0),
+            )
+            if (error := ENDS[end]) is not None:
+                raise error
+
+    app.router.route_class = GuardedRoute
+    app.router.add_api_route("/work", work, methods=["POST"], response_model=None)
+    return app
 
 
-async def caller_of(web: Web) -> Caller:
+async def test_how_work_ended_is_in_the_ledger(web: Web):
     user = await web.stack.user()
-    return Caller(user.id, user.token, None, frozenset({"generate"}))
+    client = client_of(
+        app_of(web.services), headers={"authorization": f"Bearer {user.token}"}, raise_app_exceptions=False
+    )
+    for end in ENDS:
+        await client.post("/work", params={"end": end})
+    owner = await asyncpg.connect(web.stack.dsn)
+    rows = await owner.fetch(
+        "select endpoint, state, error, private.is_fault(state, error) as fault from public.generations"
+        " order by created_at"
+    )
+    await owner.close()
+    assert [tuple(row) for row in rows] == [
+        ("well", "settled", None, False),
+        ("refused", "released", "Refused", False),
+        ("away", "released", "EngineUnavailable", True),
+        ("late", "settled", "GenerationTimeout", True),
+        ("bug", "settled", "UnexpectedError", True),
+    ]
 
 
-def request() -> Request:
-    return Request({"type": "http", "headers": [], "state": {}})
-
-
-async def test_an_answer_does_not_wait_for_a_ledger_that_is_away_and_its_cost_is_booked_later(
-    web: Web, nowhere: Database
-):
-    caller, ledger = await caller_of(web), web.services.ledger
-    there = ledger._database
-    async with admitted(web.services, request(), caller, endpoint="tested") as admission:
-        admission.used(
-            Usage(prompt_tokens=3, cached_tokens=0, completion_tokens=5),
-            Timing(time_to_first_token_s=0.1, total_s=1.0),
-            "stop",
-        )
-        ledger._database = nowhere
-    ledger._database = there
-    async with asyncio.timeout(20):
-        while not (days := (await ledger.usage(caller)).days) or days[0].running:  # noqa: ASYNC110 - as below
-            await asyncio.sleep(0.1)
-    assert days[0].completion_tokens == 5
-
-
-async def test_without_a_ledger_no_work_begins_and_nothing_stays_reserved(web: Web, nowhere: Database):
-    caller, ledger = await caller_of(web), web.services.ledger
-    there, ledger._database = ledger._database, nowhere
-    with pytest.raises(DatabaseUnavailable):
-        async with admitted(web.services, request(), caller, endpoint="tested"):
-            pytest.fail("it was admitted")
-    ledger._database = there
-    async with asyncio.timeout(20):
-        while ledger._under_way:  # noqa: ASYNC110 - of a clean-up that goes on by itself
-            await asyncio.sleep(0.1)
-    assert not any(budget.reserved_usd for budget in (await ledger.usage(caller)).budgets)
+def test_a_price_is_made_of_engine_cores_and_sandbox():
+    settings = load_settings("production")
+    assert cost_usd(settings, 3600) == pytest.approx(2.5)
+    assert cost_usd(settings, 0, cpu_seconds=3600) == pytest.approx(0.04716)
+    assert cost_usd(settings, 0, sandbox_seconds=3600) == pytest.approx(0.141912)
+    assert cost_usd(settings, 360, cpu_seconds=360, sandbox_seconds=360) == pytest.approx(0.2689072)
+    assert cost_usd(load_settings("local"), 3600, cpu_seconds=3600, sandbox_seconds=3600) == 0
