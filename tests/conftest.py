@@ -4,12 +4,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from functions.cache import FileStore
 from functions.constraints.compilation import MODULES
 from functions.sentence_model import SentenceModel
 from functions.validation import ConstraintValidator
 from infra.settings import Settings, load_settings
+
+# How fast a machine is, and how busy, is no property of the code.
+hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("untimed")
 
 pytest_plugins = ["tests.database_fixtures", "tests.data_fixtures", "tests.engine_fixtures"]
 
