@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form
 from starlette.requests import Request
 from starlette.responses import Response
 
+from endpoints.console.charts import chart, last_days, series
 from endpoints.console.rendering import page
 from endpoints.console.route import ConsoleRoute, go_to
 from endpoints.guard import Administrator, App, Reader, Scope
@@ -72,13 +73,7 @@ async def _account(app: Services, caller: Caller) -> dict[str, Any]:
     }
 
 
-def chart_of(days: tuple[DayUsage, ...]) -> dict[str, list[Any]]:
-    """Each of the last `DAYS` days as seconds since 1970, with its generations and its cost; 0 without any."""
-    known = {usage.day: usage for usage in days}
-    today = datetime.now(UTC).date()
-    shown = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
-    return {
-        "times": [int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) for day in shown],
-        "generations": [known[day].generations if day in known else 0 for day in shown],
-        "cost_usd": [known[day].cost_usd if day in known else 0 for day in shown],
-    }
+def chart_of(usage: tuple[DayUsage, ...]) -> dict[str, Any]:
+    """Generations of the last `DAYS` days."""
+    days = last_days(DAYS)
+    return chart(days, [series("Generations", days, {day.day: day.generations for day in usage}, kind="bars")])

@@ -14,6 +14,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 from endpoints.app import create_app
 from endpoints.composition import assemble
 from endpoints.services import Services
+from functions.cache import FileStore
 from functions.engine import Engine
 from functions.generation import EngineClient
 from functions.sentence_model import SentenceModel
@@ -110,7 +111,12 @@ Consoles = Callable[[EngineClient], Awaitable[Console]]
 
 @pytest.fixture
 async def consoles(
-    browser: Browser, stack: Stack, settings: Settings, validator: ConstraintValidator, embedder: SentenceModel
+    browser: Browser,
+    stack: Stack,
+    settings: Settings,
+    validator: ConstraintValidator,
+    embedder: SentenceModel,
+    store: FileStore,
 ) -> AsyncIterator[Consoles]:
     """Makes a console before an engine. None of its pages may have complained of anything by the end of the test."""
     made: list[Console] = []
@@ -126,6 +132,7 @@ async def consoles(
                     engine,
                     validator,
                     embedder=embedder,
+                    store=store,
                     development_user=DEVELOPER,
                 )
             )

@@ -1,0 +1,60 @@
+"""Constraints that people choose by a click, in plain words: each is a rule as the API takes it."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from functions.failures import Refused
+
+PURE_MODULES = ("collections", "datetime", "functools", "itertools", "math", "re", "statistics", "string")
+
+CHOICES: dict[str, tuple[str, dict[str, Any]]] = {
+    "no-eval": (
+        "Never runs text as code: no eval, exec or compile",
+        {"type": "forbid_calls", "calls": ["eval", "exec", "compile", "__import__"]},
+    ),
+    "pure-imports": (
+        f"Imports nothing but {', '.join(PURE_MODULES)}",
+        {"type": "allow_imports", "modules": list(PURE_MODULES)},
+    ),
+    "no-global-state": (
+        "Changes no variable outside itself: no global, no nonlocal",
+        {"type": "forbid_syntax", "syntax": ["global", "nonlocal"]},
+    ),
+    "no-while": ("Has no while loop, which may never end", {"type": "forbid_syntax", "syntax": ["while"]}),
+    "no-bare-except": (
+        "Hides no error: every except names what it catches",
+        {"type": "forbid_syntax", "syntax": ["bare_except"]},
+    ),
+    "docstring": ("Has a docstring", {"type": "require_docstring"}),
+    "nesting": ("Is nested at most 3 deep", {"type": "max_nesting", "max": 3}),
+    "length": ("Is at most 40 lines long", {"type": "max_lines", "max": 40}),
+}
+"""By id: the words, and the rule."""
+
+
+def constraint_set(chosen: Sequence[str], own: str) -> dict[str, Any] | None:
+    """The set of what was chosen and of a person's own constraints, a JSON set or list; None without any.
+
+    Raises `Refused`.
+    """
+    constraints = [
+        {"name": name, "severity": "error", "description": CHOICES[name][0], "rule": CHOICES[name][1]}
+        for name in chosen
+        if name in CHOICES
+    ]
+    constraints += _own(own)
+    return {"constraints": constraints} if constraints else None
+
+
+def _own(text: str) -> list[Any]:
+    if not text.strip():
+        return []
+    try:
+        given = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise Refused("/constraints", f"your own constraints are not JSON: {error}") from None
+    listed = given.get("constraints") if isinstance(given, dict) else given
+    if not isinstance(listed, list):
+        raise Refused("/constraints", 'your own constraints are a list, or an object with a list "constraints"')
+    return listed
