@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from functions.constraints.reading import read_constraint_set
 from functions.failures import Refused
 
 PURE_MODULES = ("collections", "datetime", "functools", "itertools", "math", "re", "statistics", "string")
@@ -33,28 +34,37 @@ CHOICES: dict[str, tuple[str, dict[str, Any]]] = {
 """By id: the words, and the rule."""
 
 
-def constraint_set(chosen: Sequence[str], own: str) -> dict[str, Any] | None:
-    """The set of what was chosen and of a person's own constraints, a JSON set or list; None without any.
+def constraint_set(chosen: Sequence[str], mined: Sequence[str], own: str) -> dict[str, Any] | None:
+    """The set of what was chosen, of what was found in code, and of a person's own constraints; None without any.
 
-    Raises `Refused`.
+    `mined` are constraints as JSON, `own` is a JSON set or list. Raises `Refused` with what is not understood.
     """
-    constraints = [
+    constraints: list[Any] = [
         {"name": name, "severity": "error", "description": CHOICES[name][0], "rule": CHOICES[name][1]}
         for name in chosen
         if name in CHOICES
     ]
+    constraints += [_parsed(text) for text in mined]
     constraints += _own(own)
-    return {"constraints": constraints} if constraints else None
+    if not constraints:
+        return None
+    together = {"constraints": constraints}
+    read_constraint_set(together, pointer="/constraints")
+    return together
 
 
 def _own(text: str) -> list[Any]:
     if not text.strip():
         return []
-    try:
-        given = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise Refused("/constraints", f"your own constraints are not JSON: {error}") from None
+    given = _parsed(text)
     listed = given.get("constraints") if isinstance(given, dict) else given
     if not isinstance(listed, list):
         raise Refused("/constraints", 'your own constraints are a list, or an object with a list "constraints"')
     return listed
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise Refused("/constraints", f"a constraint is not JSON: {error}") from None

@@ -62,7 +62,7 @@ def failure_page(request: Request, error: Exception) -> Response:
     problem = _problem(error)
     values = {"problem": problem, "request_id": request_id_of(request.scope)}
     if request.headers.get("hx-request") == "true":
-        headers = {**problem.headers, "hx-retarget": "#notices", "hx-reswap": "innerHTML"}
+        headers = {**problem.headers, "hx-retarget": "#notices", "hx-reswap": "innerHTML", "hx-reselect": ".notice"}
         return part(request, "_notice.html", problem.status, headers, **values)
     return page(request, "problem.html", problem.status, **values)
 

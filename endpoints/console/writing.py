@@ -9,18 +9,21 @@ from starlette.responses import Response
 
 from endpoints.console.constraint_choices import CHOICES, constraint_set
 from endpoints.console.examples import EXAMPLES
-from endpoints.console.rendering import page
+from endpoints.console.rendering import page, part
 from endpoints.console.route import ConsoleRoute, go_to
 from endpoints.guard import App, Generator, Reader
 from endpoints.health import engine_health
 from endpoints.services import Services
 from endpoints.session_creation import CreateSession
 from endpoints.session_work import working
+from functions.constraints.extraction import SourceFile
 from functions.failures import Refused
 
 router = APIRouter(route_class=ConsoleRoute, include_in_schema=False)
 
 LONGEST_PROMPT = 100_000
+LONGEST_SOURCE = 500_000
+PASTED = "pasted.py"
 
 
 @router.get("/new")
@@ -42,11 +45,12 @@ async def give_order(
     until: Annotated[Literal["ir", "code"], Form()] = "code",
     assume: Annotated[bool, Form()] = False,  # noqa: FBT002 - a form's field
     keeps: Annotated[list[str] | None, Form()] = None,
+    mined: Annotated[list[str] | None, Form()] = None,
     own: Annotated[str, Form(max_length=LONGEST_PROMPT)] = "",
 ) -> Response:
     """Begin, and go to the session's page, where the work can be watched and stopped."""
     try:
-        constraints = constraint_set(keeps or [], own)
+        constraints = constraint_set(keeps or [], mined or [], own)
         wanted = CreateSession(
             prompt=prompt.strip(), language=language, until=until, assume=assume, constraints=constraints
         )
@@ -56,6 +60,18 @@ async def give_order(
         return await _form(request, app, status=422, refusal=refusal, **given)
     order = await app.running_orders.start(working(app, request, caller, wanted.order()))
     return go_to(request, f"/sessions/{order.session_id}")
+
+
+@router.post("/new/extract")
+async def extract(
+    request: Request, app: App, caller: Reader, source: Annotated[str, Form(max_length=LONGEST_SOURCE)] = ""
+) -> Response:
+    """What pasted code keeps to, with its evidence, to choose from."""
+    del caller
+    extraction = await app.extractor.of_files([SourceFile(PASTED, source)])
+    found = [constraint for each in extraction.constraint_sets for constraint in each["constraints"]]
+    skipped = "; ".join(file.reason for file in extraction.skipped)
+    return part(request, "_mined.html", found=found, skipped=skipped)
 
 
 async def _form(request: Request, app: Services, *, status: int = 200, **given: Any) -> Response:

@@ -6,6 +6,8 @@ from functions.failures import EngineUnavailable
 from tests.endpoints.console.conftest import Console
 from tests.endpoints.console.scripted_engine import QUESTION, ScriptedEngine
 
+HABITS = "\n\n".join(f"def read_{name}(path: str) -> str:\n    return path" for name in "abcdefghijkl")
+
 
 async def test_what_is_written_appears_while_it_is_written(console: Console, scripted: ScriptedEngine):
     scripted.pause_s = 0.03
@@ -85,6 +87,30 @@ async def test_a_question_is_answered_in_own_words(console: Console, scripted: S
     await page.get_by_placeholder("Or in your own words").fill("nothing <b>at all</b>")
     await page.keyboard.press("Enter")
     await expect(page.locator("#specification")).to_contain_text("nothing <b>at all</b>")
+
+
+async def test_constraints_are_chosen_by_words_or_found_in_code(console: Console):
+    page = await console.developer()
+    await page.goto(f"{console.url}/new")
+    await page.get_by_label("What should it do?").fill("sum the even numbers")
+    await page.get_by_label("Never runs text as code").check()
+    await page.get_by_text("Habits of code that is already there").click()
+    await page.get_by_label("Paste Python").fill(HABITS)
+    await page.locator("#mined input").first.check()
+    await page.get_by_role("button", name="Write it").click()
+    await page.get_by_role("heading", name="Evidence").wait_for()
+    await expect(page.locator(".kept .badge")).to_have_count(2)
+
+
+async def test_constraints_that_are_not_understood_are_refused_before_anything_is_asked(console: Console):
+    page = await console.developer()
+    await page.goto(f"{console.url}/new")
+    await page.get_by_label("What should it do?").fill("sum the even numbers")
+    await page.get_by_text("Constraints of your own, as JSON").click()
+    await page.get_by_label("Constraints of your own").fill('[{"name": "x", "rule": {"type": "forbid_magic"}}]')
+    await page.get_by_role("button", name="Write it").click()
+    await expect(page.get_by_role("alert")).to_contain_text("forbid_magic")
+    await expect(page.get_by_label("What should it do?")).to_have_value("sum the even numbers")
 
 
 async def test_two_tabs_see_each_other_and_two_edits_are_put_together(console: Console):
