@@ -151,6 +151,21 @@ async def started(directory: Path) -> AsyncIterator[Stack]:
         postgres.stop()
 
 
+@asynccontextmanager
+async def answering_at_once() -> AsyncIterator[str]:
+    """Base URL of an idle server, in a process of its own."""
+    script = Path(__file__).with_name("idle_server.py")
+    pipe = asyncio.subprocess.PIPE
+    server = await asyncio.create_subprocess_exec(sys.executable, str(script), stdin=pipe, stdout=pipe)
+    assert server.stdin
+    assert server.stdout
+    try:
+        yield f"http://127.0.0.1:{int(await server.stdout.readline())}"
+    finally:
+        server.stdin.close()
+        await server.wait()
+
+
 async def _reachable(database: Database) -> None:
     async with asyncio.timeout(30):
         while True:

@@ -31,7 +31,6 @@ class Database:
     """
 
     def __init__(self, url: str, anon_key: str, *, timeout_s: float = 5.0) -> None:
-        self._url = f"{url.rstrip('/')}/rest/v1"
         self._anon_key = anon_key
         self._timeout_s = timeout_s
         # httpx's own pool is the bottleneck at 50 clients: bench/database.py measures both.
@@ -40,6 +39,9 @@ class Database:
             timeout=timeout_s,
             trust_env=False,
             event_hooks={"response": [_refuse_other_voices]},
+        )
+        self._client = AsyncPostgrestClient(
+            f"{url.rstrip('/')}/rest/v1", headers={"apikey": anon_key}, http_client=self._http
         )
 
     async def call(
@@ -86,10 +88,10 @@ class Database:
         await self._http.aclose()
 
     async def _send(self, function: str, arguments: Mapping[str, Any], token: str | None) -> Any:
-        # A client costs microseconds and holds nothing; `client.auth(token)` of a shared one would be everybody's.
-        headers = {"apikey": self._anon_key, "Authorization": f"Bearer {token or self._anon_key}"}
-        client = AsyncPostgrestClient(self._url, headers=headers, http_client=self._http)
-        response = await client.rpc(function, dict(arguments)).execute()
+        call = self._client.rpc(function, dict(arguments))
+        # Of this call alone: `client.auth(token)` would be everybody's.
+        call.request.headers["Authorization"] = f"Bearer {token or self._anon_key}"
+        response = await call.execute()
         return response.data
 
 
