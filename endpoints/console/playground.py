@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form
@@ -15,20 +16,23 @@ from endpoints.console.specification_text import Fault, place_of
 from endpoints.generation import GenerateBody, generate
 from endpoints.guard import App, Generator, Reader
 from endpoints.health import engine_health
-from functions.failures import ConstraintRefused, Refused
+from functions.constraints.reading import read_constraint_set
+from functions.constraints.report import Row
+from functions.failures import Conflict, ConstraintRefused, Refused
 from functions.generation import Constraint
 
 router = APIRouter(route_class=ConsoleRoute, prefix="/playground", include_in_schema=False)
 
-Kind = Literal["json_schema", "grammar", "regex", "choice", "none"]
+Kind = Literal["json_schema", "grammar", "regex", "choice", "constraints", "none"]
 KIND_LABELS: tuple[tuple[Kind, str], ...] = (
     ("json_schema", "JSON Schema"),
     ("grammar", "Grammar"),
     ("regex", "Regex"),
     ("choice", "Choice"),
+    ("constraints", "Rules"),
     ("none", "Nothing"),
 )
-KINDS_WITH_JSON = frozenset({"json_schema"})
+KINDS_WITH_JSON = frozenset({"json_schema", "constraints"})
 LONGEST_TEXT = 300_000
 
 EXAMPLES: dict[Kind, tuple[str, str]] = {
@@ -54,6 +58,24 @@ EXAMPLES: dict[Kind, tuple[str, str]] = {
     ),
     "regex": ("A date in the spring of 2026.", "2026-0[3-5]-(0[1-9]|[12][0-9]|30)"),
     "choice": ("Is this review friendly? 'It broke on the first day.'", "friendly\nneutral\nunfriendly"),
+    "constraints": (
+        "Write a Python function that adds two integers.",
+        json.dumps(
+            {
+                "constraints": [
+                    {
+                        "name": "head",
+                        "severity": "error",
+                        "rule": {"type": "signature", "signature": "def add(a: int, b: int) -> int"},
+                    },
+                    {"name": "no eval", "severity": "error", "rule": {"type": "forbid_calls", "calls": ["eval"]}},
+                    {"name": "short", "severity": "warning", "rule": {"type": "max_lines", "max": 12}},
+                    {"name": "style", "severity": "hint", "description": "keep it simple"},
+                ]
+            },
+            indent=2,
+        ),
+    ),
     "none": ("Name a colour.", ""),
 }
 """A prompt and a constraint of each kind, to begin with."""
@@ -82,14 +104,19 @@ async def check(
     del caller
     faults: list[Fault] = []
     figures = None
+    report: Sequence[Row] = ()
     try:
-        if kind != "none":
+        if kind == "constraints":
+            report = (await app.compiler.compile(read_constraint_set(_value(kind, constraint)))).report
+        elif kind != "none":
             figures = (await app.validator.check(Constraint.of(kind, _value(kind, constraint)))).figures
     except ConstraintRefused as refused:
         faults = [_fault(kind, constraint, refused)]
     except Refused as refused:
         faults = [_fault("grammar", constraint, refused)]
-    return part(request, "_verdict.html", faults=faults, figures=figures, kind=kind)
+    except Conflict as conflict:
+        faults = [Fault(1, 1, "", f"{conflict}: {', '.join(conflict.details.get('conflict', []))}")]
+    return part(request, "_verdict.html", faults=faults, figures=figures, report=report, kind=kind)
 
 
 @router.post("/generate")
@@ -123,14 +150,14 @@ def _value(kind: Kind, text: str) -> Any:
     match kind:
         case "choice":
             return [line for line in text.splitlines() if line]
-        case "json_schema":
+        case "json_schema" | "constraints":
             try:
                 return json.loads(text)
             except json.JSONDecodeError as error:
                 reason = f"line {error.lineno}, column {error.colno}: this is not JSON: {error.msg}"
-                raise Refused("/json_schema", reason) from None
+                raise Refused(f"/{kind}", reason) from None
             except RecursionError:
-                raise Refused("/json_schema", "this is nested too deep") from None
+                raise Refused(f"/{kind}", "this is nested too deep") from None
         case _:
             return text
 

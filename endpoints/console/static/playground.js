@@ -6,7 +6,7 @@ const figures = document.querySelector("#figures");
 const constraint = document.querySelector("#constraint");
 const generate = document.querySelector("#generate");
 const stop = document.querySelector("#stop");
-const HINTS = { grammar: "Lark, as llguidance reads it", regex: "The whole text matches it", choice: "One a line" };
+const HINTS = { grammar: "Lark, as llguidance reads it", regex: "The whole text matches it", choice: "One a line", constraints: "A constraint set: where each one is enforced is told below" };
 let running = null;
 
 function chooseKind(radio, isFirst) {
@@ -44,6 +44,9 @@ function take(event, data) {
     const step = document.createElement("span");
     step.textContent = data.text;
     output.append(step);
+  } else if (event === "rewrite") {
+    output.replaceChildren();
+    state.textContent = `It broke ${data.violations.map(({ constraint }) => constraint).join(", ")}: it is written again.`;
   } else if (event === "done") {
     finish(data);
   } else if (event === "error") {

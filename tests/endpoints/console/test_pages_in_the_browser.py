@@ -88,6 +88,19 @@ async def test_the_playground_marks_where_a_constraint_is_wrong_and_shows_the_te
     assert await page.locator("#output span").count() == 2
 
 
+async def test_the_playground_says_where_each_rule_of_a_constraint_set_is_enforced(console: Console):
+    page = await console.developer()
+    await page.goto(f"{console.url}/playground")
+    await page.get_by_text("Rules", exact=True).click()
+    rows = page.locator("#verdict li")
+    await expect(rows).to_have_count(4)
+    await expect(rows.nth(0)).to_contain_text("while writing")
+    await expect(rows.nth(2)).to_contain_text("after writing")
+    await expect(rows.nth(3)).to_contain_text("in words only")
+    await page.locator("#constraint").fill('[\n{"name": "x", "rule": {"type": "forbid_magic"}}]')
+    await expect(page.locator("#verdict")).to_contain_text("Line 2")
+
+
 async def test_the_playground_shows_a_refusal_and_stops_when_told(console: Console, scripted: ScriptedEngine):
     scripted.text, scripted.pause_s = "word " * 500, 0.02
     page = await console.developer()

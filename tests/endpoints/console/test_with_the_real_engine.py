@@ -10,7 +10,7 @@ async def test_from_signing_in_to_a_finalized_function(real_console: Console):
     page = await real_console.developer()
     page.set_default_timeout(PATIENCE_MS)
     await page.get_by_role("link", name="Write a function").first.click()
-    await page.get_by_role("button", name="Return the sum of the even numbers in a list of integers.").click()
+    await page.get_by_label("What should it do?").fill("add two integers")
     await page.get_by_label("Never runs text as code").check()
     await page.get_by_label("Take the first suggestion").check()
     await page.get_by_role("button", name="Write it").click()
