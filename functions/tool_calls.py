@@ -47,10 +47,7 @@ class CallConstraint:
 
 def with_tools(messages: Sequence[Message], tools: Sequence[Tool], calling: Calling) -> tuple[Message, ...]:
     """The conversation, with the tools described at the end of its system message."""
-    described = [
-        {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-        for tool in tools
-    ]  # fmt: skip
+    described = [{"name": tool.name, "description": tool.description, "parameters": tool.parameters} for tool in tools]
     lines = [json.dumps({"type": "function", "function": tool}, ensure_ascii=False) for tool in described]
     text = load_prompt(_INSTRUCTIONS[calling]).shots[0].content.replace("{tools}", "\n".join(lines))
     if messages and messages[0].role == "system":
@@ -79,10 +76,7 @@ def call_constraint(tools: Sequence[Tool], calling: Calling) -> CallConstraint:
             calls.append({"type": "object", "properties": properties, "required": ["name", "arguments"]})
         places = {f"/anyOf/{number}/properties/arguments": number for number in range(len(tools))}
         return CallConstraint(Constraint.of("json_schema", {"anyOf": calls}), places)
-    structures = [
-        {"begin": _begin(tool), "schema": tool.parameters, "end": _END}
-        for tool in tools
-    ]  # fmt: skip
+    structures = [{"begin": _begin(tool), "schema": tool.parameters, "end": _END} for tool in tools]
     tag = Constraint.of("structural_tag", {"triggers": [TRIGGER], "structures": structures})
     return CallConstraint(tag, {f"/structures/{number}/schema": number for number in range(len(tools))})
 

@@ -12,8 +12,9 @@ from endpoints.engine_events import max_tokens_for
 from endpoints.guard import App, Generator
 from endpoints.idempotency import CostlyRoute
 from endpoints.openai.chat_reply import ChatReply
+from endpoints.openai.constraint_sets import asked_set
 from endpoints.openai.constraints import AskedConstraint, ResponseFormat, StructuredOutputs, asked_constraint
-from endpoints.openai.fields import CompletionBody
+from endpoints.openai.fields import CompletionBody, ConstraintSetBody
 from endpoints.openai.messages import ChatMessage, conversation
 from endpoints.openai.serving import serve, served_model
 from endpoints.openai.tools import Offer, ToolChoice, ToolList, offer
@@ -25,7 +26,7 @@ from functions.tool_calls import STOP, with_tools
 router = APIRouter(route_class=CostlyRoute, tags=["openai"])
 
 
-class ChatBody(CompletionBody):
+class ChatBody(CompletionBody, ConstraintSetBody):
     """A conversation, what the answer has to be, and how tokens are chosen."""
 
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
@@ -64,6 +65,7 @@ async def create_chat_completion(request: Request, body: ChatBody, app: App, cal
     model = served_model(app, body.model)
     offered = offer(body.tools, body.tool_choice)
     asked = asked_constraint(body.response_format, body.structured_outputs, offered)
+    constraint_set = asked_set(body.constraints, body.digest, asked, body.n)
     generation = _generation(body, app, offered, asked)
     reply = ChatReply(
         generation.id,
@@ -75,8 +77,16 @@ async def create_chat_completion(request: Request, body: ChatBody, app: App, cal
         usage=body.wants_usage,
     )
     return await serve(
-        app, request, caller, generation, asked, reply, endpoint="chat_completions", stream=body.stream
-    )  # fmt: skip
+        app,
+        request,
+        caller,
+        generation,
+        asked,
+        reply,
+        endpoint="chat_completions",
+        stream=body.stream,
+        asked_set=constraint_set,
+    )
 
 
 def _generation(
@@ -86,9 +96,7 @@ def _generation(
     name = "max_tokens" if body.max_completion_tokens is None else "max_completion_tokens"
     most = max_tokens_for(settings, body.max_completion_tokens or body.max_tokens, f"/{name}")
     messages = conversation(body.messages)
-    sampling = body.sampling(
-        settings, max_tokens=most, logprobs=(body.top_logprobs or 0) if body.logprobs else None
-    )  # fmt: skip
+    sampling = body.sampling(settings, max_tokens=most, logprobs=(body.top_logprobs or 0) if body.logprobs else None)
     if offered is not None:
         messages = with_tools(messages, offered.tools, offered.calling)
         if offered.calling == "may":

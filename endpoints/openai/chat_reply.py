@@ -62,6 +62,7 @@ class ChatReply:
         self._named = named
         self._wants_logprobs = logprobs
         self._wants_usage = usage
+        self.extra: dict[str, Any] = {}
         self._usage = Usage(prompt_tokens=0, cached_tokens=0, completion_tokens=0)
 
     def events(self, event: GenerationEvent) -> Iterator[Event]:
@@ -103,6 +104,7 @@ class ChatReply:
             "object": "chat.completion",
             "choices": choices,
             "usage": usage_document(self._usage),
+            **self.extra,
         }
 
     def failed(self, error: dict[str, Any]) -> Event:
@@ -131,6 +133,8 @@ class ChatReply:
             "finish_reason": finish_reason,
         }
         document = {**self._head, "object": "chat.completion.chunk", "choices": [choice]}
+        if finish_reason is not None:
+            document |= self.extra
         return chunk({**document, "usage": None} if self._wants_usage else document)
 
     def _finish_reason(self, choice: _Choice, reason: FinishReason) -> str:

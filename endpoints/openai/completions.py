@@ -58,6 +58,7 @@ class CompletionReply:
         self._reasons: list[str | None] = [None] * n
         self._wants_logprobs = logprobs
         self._wants_usage = usage
+        self.extra: dict[str, Any] = {}
         self._usage = Usage(prompt_tokens=0, cached_tokens=0, completion_tokens=0)
 
     def events(self, event: GenerationEvent) -> Iterator[Event]:
@@ -90,7 +91,7 @@ class CompletionReply:
             }
             for index, text in enumerate(self._texts)
         ]
-        return {**self._head, "choices": choices, "usage": usage_document(self._usage)}
+        return {**self._head, "choices": choices, "usage": usage_document(self._usage), **self.extra}
 
     def failed(self, error: dict[str, Any]) -> Event:
         """See `Reply`."""
@@ -98,7 +99,7 @@ class CompletionReply:
 
     def _chunk(self, index: int, text: str, logprobs: dict[str, Any] | None, finish_reason: str | None) -> Event:
         choice = {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish_reason}
-        document = {**self._head, "choices": [choice]}
+        document = {**self._head, "choices": [choice]} | (self.extra if finish_reason else {})
         return chunk({**document, "usage": None} if self._wants_usage else document)
 
 
@@ -107,8 +108,11 @@ class _Logprobs:
 
     def __init__(self) -> None:
         self.document: dict[str, list[Any]] = {
-            "tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []
-        }  # fmt: skip
+            "tokens": [],
+            "token_logprobs": [],
+            "top_logprobs": [],
+            "text_offset": [],
+        }
         self._offset = 0
 
     def add(self, tokens: tuple[TokenLogprob, ...]) -> dict[str, Any]:
@@ -145,7 +149,5 @@ async def create_completion(request: Request, body: TextCompletionBody, app: App
         sampling=body.sampling(settings, max_tokens=most, logprobs=body.logprobs),
         timeout_s=settings.generation.timeout_s,
     )
-    reply = CompletionReply(
-        generation.id, model, n=body.n, logprobs=body.logprobs is not None, usage=body.wants_usage
-    )  # fmt: skip
+    reply = CompletionReply(generation.id, model, n=body.n, logprobs=body.logprobs is not None, usage=body.wants_usage)
     return await serve(app, request, caller, generation, asked, reply, endpoint="completions", stream=body.stream)

@@ -55,6 +55,13 @@ class SampledBody(Body):
         return settings.generation.temperature if self.temperature is None else self.temperature
 
 
+class ConstraintSetBody(Part):
+    """A constraint set of ours, as /api/generate takes it."""
+
+    constraints: dict[str, Any] | list[Any] | None = Field(default=None, description="A constraint set.")
+    digest: Text | None = Field(default=None, description="Of a set that /api/compile has compiled.")
+
+
 class CompletionBody(SampledBody):
     """What chat completions and completions have in common."""
 

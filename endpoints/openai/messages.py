@@ -90,9 +90,7 @@ class ToolMessage(Part):
     name: Any = Field(default=None, description="Ignored.")
 
 
-ChatMessage = Annotated[
-    InstructionMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")
-]  # fmt: skip
+ChatMessage = Annotated[InstructionMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")]
 
 
 def conversation(messages: Sequence[ChatMessage]) -> tuple[Message, ...]:

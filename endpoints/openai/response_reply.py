@@ -29,6 +29,7 @@ class ResponseReply:
 
     def __init__(self, id_: str, echoed: dict[str, Any]) -> None:
         self._head = {"id": id_, "object": "response", "created_at": int(time.time()), **_SAME_FOR_ALL, **echoed}
+        self.extra: dict[str, Any] = {}
         self._item_id = f"msg_{uuid.uuid4().hex}"
         self._text: list[str] = []
         self._finish_reason: FinishReason | None = None
@@ -63,7 +64,7 @@ class ResponseReply:
         document["output"] = [self._item()]
         if self._usage is not None:
             document["usage"] = _usage_document(self._usage)
-        return document
+        return document | self.extra
 
     def failed(self, error: dict[str, Any]) -> Event:
         """See `Reply`."""

@@ -12,6 +12,7 @@ from endpoints.engine_events import max_tokens_for
 from endpoints.generation import Text
 from endpoints.guard import App, Generator
 from endpoints.idempotency import CostlyRoute
+from endpoints.openai.constraint_sets import asked_set
 from endpoints.openai.constraints import (
     AskedConstraint,
     JsonObjectFormat,
@@ -21,7 +22,7 @@ from endpoints.openai.constraints import (
     TextFormat,
     asked_constraint,
 )
-from endpoints.openai.fields import Part, SampledBody
+from endpoints.openai.fields import ConstraintSetBody, Part, SampledBody
 from endpoints.openai.messages import Content, text_of
 from endpoints.openai.response_reply import ResponseReply
 from endpoints.openai.serving import serve, served_model
@@ -55,7 +56,7 @@ class TextOptions(Part):
     verbosity: Any = Field(default=None, description="Ignored.")
 
 
-class ResponseBody(SampledBody):
+class ResponseBody(SampledBody, ConstraintSetBody):
     """What to answer, what the answer has to be, and how tokens are chosen."""
 
     input: Text | Annotated[list[InputMessage], Field(min_length=1)]
@@ -93,6 +94,7 @@ async def create_response(request: Request, body: ResponseBody, app: App, caller
     model = served_model(app, body.model)
     settings = app.settings
     asked = _asked(body)
+    constraint_set = asked_set(body.constraints, body.digest, asked)
     generation = GenerationRequest(
         id=f"resp_{uuid.uuid4().hex}",
         messages=_messages(body),
@@ -117,7 +119,17 @@ async def create_response(request: Request, body: ResponseBody, app: App, caller
             "text": {"format": written_format.model_dump(by_alias=True) if written_format else {"type": "text"}},
         },
     )
-    return await serve(app, request, caller, generation, asked, reply, endpoint="responses", stream=body.stream)
+    return await serve(
+        app,
+        request,
+        caller,
+        generation,
+        asked,
+        reply,
+        endpoint="responses",
+        stream=body.stream,
+        asked_set=constraint_set,
+    )
 
 
 def _messages(body: ResponseBody) -> tuple[Message, ...]:

@@ -11,6 +11,7 @@ from starlette.types import Scope
 from endpoints.admission import Admission, admitted
 from endpoints.answering import answer
 from endpoints.engine_events import check_constraint, engine_events
+from endpoints.openai.constraint_sets import AskedSet, events_under
 from endpoints.openai.constraints import AskedConstraint
 from endpoints.openai.errors import error_document, rate_limit_headers
 from endpoints.problems import Problem
@@ -18,12 +19,18 @@ from endpoints.server_sent_events import Event
 from endpoints.services import Services
 from endpoints.work import Emit
 from functions.callers import Caller
+from functions.checked_generation import MOST_ATTEMPTS
 from functions.failures import NotFound
 from functions.generation import GenerationEvent, GenerationRequest
 
 
 class Reply(Protocol):
-    """What is answered, made from the engine's events as they come."""
+    """What is answered, made from the engine's events as they come.
+
+    `extra` are fields beyond OpenAI's: of the whole document, and of a stream's event that says how it ended.
+    """
+
+    extra: dict[str, Any]
 
     def events(self, event: GenerationEvent) -> Iterator[Event]:
         """What a stream says at this event."""
@@ -78,17 +85,27 @@ async def serve(
     *,
     endpoint: str,
     stream: bool,
+    asked_set: AskedSet | None = None,
 ) -> Response:
     """Admit the work, do it, and answer. Whatever is refused is refused before a stream begins."""
     headers: dict[str, str] = {}
     tokens = generation.sampling.max_tokens * generation.sampling.n
 
     async def do(emit: Emit[Event]) -> None:
-        async with admitted(app, request, caller, endpoint=endpoint, max_tokens=tokens) as admission:
+        writings = 1 if asked_set is None else MOST_ATTEMPTS
+        admitting = admitted(app, request, caller, endpoint=endpoint, max_tokens=tokens, generations=writings)
+        async with admitting as admission:
             headers.update(admission_headers(admission))
             if asked is not None:
                 await check_constraint(app, asked.constraint, asked.places)
-            async with aclosing(engine_events(app, generation, admission)) as events:
+            compiled = await app.compiler.given(asked_set.constraints, asked_set.digest) if asked_set else None
+            if compiled is None:
+                source = engine_events(app, generation, admission)
+            else:
+                verdict: dict[str, Any] = {}
+                reply.extra["constraint_set"] = verdict
+                source = events_under(app, generation, admission, compiled, verdict)
+            async with aclosing(source) as events:
                 async for event in events:
                     for said in reply.events(event):
                         if stream:

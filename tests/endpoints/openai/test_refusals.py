@@ -1,19 +1,14 @@
 """What is refused under /v1, in OpenAI's shape: no engine is needed to say no."""
 
-from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
 from endpoints.app import create_app
-from endpoints.composition import assemble
 from endpoints.openai.routers import OPENAI_ROUTERS
-from functions.sentence_model import SentenceModel
-from functions.validation import ConstraintValidator
-from infra.settings import Settings
-from tests.database_fixtures import Stack
-from tests.endpoints.conftest import ColdEngine, Web, secrets_of
+from tests.endpoints.conftest import Web
 
 USER = [{"role": "user", "content": "x"}]
 NOT_ENFORCEABLE = {"type": "object", "properties": {"a": {"not": {}}}}
@@ -28,17 +23,12 @@ async def client(web: Web) -> httpx.AsyncClient:
 
 
 @pytest.fixture
-async def poor_web(
-    stack: Stack, settings: Settings, validator: ConstraintValidator, embedder: SentenceModel
-) -> AsyncIterator[Web]:
-    """As `web`, where an hour of the engine costs what the budget of a day does not cover."""
-    changes = {
-        "limits": settings.limits.model_copy(update={"daily_budget_usd": 0.01}),
-        "prices": settings.prices.model_copy(update={"gpu_usd_per_hour": {"cpu": 100.0}}),
-    }
-    dear = settings.model_copy(update=changes)
-    async with assemble(dear, secrets_of(stack), ColdEngine(), validator, embedder=embedder) as services:
-        yield Web(stack, services, create_app(services), embedder)
+def poor_web(web: Web) -> Web:
+    """As `web`, where a second of the engine costs more than anybody's budget."""
+    settings = web.services.settings
+    prices = settings.prices.model_copy(update={"gpu_usd_per_hour": {"cpu": 1e9}})
+    services = replace(web.services, settings=settings.model_copy(update={"prices": prices}))
+    return replace(web, services=services, app=create_app(services))
 
 
 def model_of(web: Web) -> str:
