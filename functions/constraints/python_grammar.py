@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from functions.constraints.python_names import match_may_be_assigned, name_definitions
+from functions.constraints.python_names import marks_of_match, name_definitions
 from functions.constraints.requirements import Requirements
 from functions.constraints.signature import Signature, read_signature
 from functions.constraints.template import load
@@ -60,7 +60,7 @@ def python_grammar(requirements: Requirements, bounds: Bounds | None = None) -> 
     marks = frozenset(requirements.forbidden_marks) & load("python").words
     marks |= {"unannotated"} if requirements.annotations else frozenset()
     marks |= {"undocumented"} if requirements.docstrings else frozenset()
-    marks |= frozenset() if match_may_be_assigned(requirements) else {"match_name"}
+    marks |= marks_of_match(requirements)
     is_async = signature.is_async if signature else None
     definitions = _definitions(marks, Bounds(depth, bounds.statements, bounds.sizes), is_async)
     start = _head(definitions)

@@ -43,10 +43,20 @@ _REPLACED = frozenset(
 )
 
 
-def match_may_be_assigned(requirements: Requirements) -> bool:
-    """Whether the name `match`, which has rules of its own in the grammar, may be a variable and a constant."""
-    patterns = [p.pattern for role in ("variables", "constants") for p in requirements.naming.get(role, [])]
-    return "match" not in requirements.forbidden_names and all(re.fullmatch(p, "match") for p in patterns)
+def marks_of_match(requirements: Requirements) -> frozenset[str]:
+    """The marks of where the name `match`, which has rules of its own in the grammar, may not be assigned."""
+    if "match" in requirements.forbidden_names:
+        return frozenset({"match_variable", "match_constant", "match_field"})
+    fits = {
+        role: all(re.fullmatch(p.pattern, "match") for p in requirements.naming.get(role, []))
+        for role in ("variables", "constants")
+    }
+    marks = set() if fits["variables"] else {"match_variable"}
+    if not ("variables" in requirements.naming and fits["variables"]) and not (
+        fits["constants"] and ("constants" in requirements.naming or "variables" not in requirements.naming)
+    ):
+        marks.add("match_constant")
+    return frozenset(marks)
 
 
 def _selves(requirements: Requirements) -> list[str]:

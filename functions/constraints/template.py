@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
+from functions.constraints.pruning import without
+
 _GRAMMARS = Path(__file__).with_name("grammars")
 _FIELD = re.compile(r"//@ (unrolled |)field (\w+)\s*= \[(\d+):(\d+)\]")
 _FLAG = re.compile(r"//@ (unrolled |)flag (\w+)\s*= (\d+)")
@@ -20,8 +22,6 @@ _CONDITION = re.compile(r"\s*%if (.*)$")
 _REFERENCE = re.compile(
     r"\"(?:\\.|[^\"\\])*\"|/(?:\\.|[^/\\])+/|\{\d+,\w+\}|(?P<name>[A-Za-z_]\w*)(?:::(?P<parameter>\w+(?:\([^)]*\))?))?"
 )
-
-_OPTIONAL = re.compile(r"\(?\b(\w+)(?:::\w+(?:\([^)]*\))?)?\)?(?:\?|\*|\{0,\d+\})")
 
 
 @dataclass(frozen=True)
@@ -186,8 +186,8 @@ def drop_impossible(definitions: dict[str, Definition]) -> None:
 
 
 def _possible(alternative: Alternative, gone: set[str]) -> Alternative | None:
-    """The alternative without its optional references to what is gone; None if it cannot do without."""
-    text = _OPTIONAL.sub(lambda found: "" if found[1] in gone else found[0], alternative.text).strip()
-    if any(reference.name in gone for reference in references(text)):
-        return None
-    return Alternative(text, alternative.condition, alternative.words)
+    """The alternative without what is gone, as far as it can do without."""
+    if not any(reference.name in gone for reference in references(alternative.text)):
+        return alternative
+    text = without(alternative.text, gone)
+    return None if text is None else Alternative(text, alternative.condition, alternative.words)

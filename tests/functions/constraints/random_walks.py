@@ -1,7 +1,7 @@
 """Random texts that a grammar allows: walks through llguidance's mask, as a model without any sense would go.
 
-A step is either a token taken at random among all that are allowed, or a piece of Python whose tokens are allowed one
-after the other: at random alone, nearly all walks would end in one endless identifier. Towards its end a walk prefers
+A step is either a token taken at random among all that are allowed, or a piece of the language (`Pieces`; its own
+module for TypeScript's) whose tokens are allowed one after the other: at random alone, nearly all walks would end in one endless identifier. Towards its end a walk prefers
 what leads to one, so that most walks finish.
 """
 
@@ -38,6 +38,27 @@ _MOST_TRIES = 14
 
 
 @dataclass(frozen=True)
+class Pieces:
+    """What a language is written with: `starts` of a line, `lines` with the break before them, what stands in a line,
+    and what brings a text to its end."""
+
+    starts: list[str]
+    lines: list[str]
+    inner: list[str]
+    closing: list[str]
+
+
+def python_pieces() -> Pieces:
+    """Python's, with indentation up to five levels."""
+    breaks = ["\n" + "    " * level for level in range(6)]
+    starts = pieces(_STATEMENTS)
+    lines = [b + s for b in breaks[:5] for s in starts] + [":" + b + s for b in breaks[1:5] for s in starts]
+    inner = pieces(_EXPRESSIONS) * 2 + pieces(_CONTINUATIONS) * 2 + breaks + [":" + b for b in breaks[1:]]
+    closing = pieces(_CLOSING) * 4 + [b + clause for b in breaks for clause in _CLAUSES]
+    return Pieces(starts, lines, inner, closing)
+
+
+@dataclass(frozen=True)
 class Walk:
     """A text and whether the grammar lets it end there."""
 
@@ -47,19 +68,12 @@ class Walk:
 
 
 class Walker:
-    """Walks for one tokenizer. The same seed gives the same walk."""
+    """Walks for one tokenizer, in Python unless other pieces are given. The same seed gives the same walk."""
 
-    def __init__(self, tokenizer: LLTokenizer) -> None:
+    def __init__(self, tokenizer: LLTokenizer, pieces: Pieces | None = None) -> None:
         self._tokenizer = tokenizer
         self._end = list(tokenizer.eos_tokens)
-        breaks = ["\n" + "    " * level for level in range(6)]
-        statements = _pieces(_STATEMENTS)
-        self._lines = [b + s for b in breaks[:5] for s in statements] + [
-            ":" + b + s for b in breaks[1:5] for s in statements
-        ]
-        self._starts = statements
-        self._pieces = _pieces(_EXPRESSIONS) * 2 + _pieces(_CONTINUATIONS) * 2 + breaks + [":" + b for b in breaks[1:]]
-        self._closing = _pieces(_CLOSING) * 4 + [b + clause for b in breaks for clause in _CLAUSES]
+        self._pieces = pieces or python_pieces()
         self._cache: dict[str, list[int]] = {}
 
     def matcher(self, grammar: str) -> LLMatcher:
@@ -105,10 +119,10 @@ class Walker:
 
     def _piece(self, choice: random.Random, last: str, *, hurrying: bool) -> str:
         if hurrying:
-            return choice.choice(self._closing)
+            return choice.choice(self._pieces.closing)
         if last == "\n" or (last == " " and choice.random() < 0.3):
-            return choice.choice(self._starts)
-        return choice.choice(self._lines if choice.random() < 0.35 else self._pieces)
+            return choice.choice(self._pieces.starts)
+        return choice.choice(self._pieces.lines if choice.random() < 0.35 else self._pieces.inner)
 
     def _tokens(self, piece: str) -> list[int]:
         if piece not in self._cache:
@@ -116,11 +130,12 @@ class Walker:
         return self._cache[piece]
 
 
-def _pieces(text: str) -> list[str]:
+def pieces(text: str, separator: str = "|") -> list[str]:
+    """The pieces of a table, where `\\n    ` stands for a line break."""
     return [
         piece.replace("\\n    ", "\n    ")
         for line in text.strip("\n").split("\n")
-        for piece in line.split("|")
+        for piece in line.split(separator)
         if piece
     ]
 
