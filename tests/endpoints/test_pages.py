@@ -3,25 +3,17 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 
 from endpoints import pages
 from endpoints.problems import KINDS
 from endpoints.security_headers import PAGE_POLICY
 from endpoints.version import VERSION
-from tests.endpoints.asgi import client_of, with_problems
-
-
-def app() -> FastAPI:
-    app = with_problems(FastAPI(openapi_url=None, docs_url=None))
-    app.include_router(pages.router)
-    pages.mount_assets(app)
-    return app
+from tests.endpoints.conftest import Web
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/problems"])
-async def test_a_page_needs_nothing_from_elsewhere_and_nothing_inline(path: str):
-    async with client_of(app()) as client:
+async def test_a_page_needs_nothing_from_elsewhere_and_nothing_inline(web: Web, path: str):
+    async with web.client() as client:
         page = await client.get(path)
         assert page.status_code == 200
         assert page.headers["content-security-policy"] == PAGE_POLICY
@@ -33,15 +25,15 @@ async def test_a_page_needs_nothing_from_elsewhere_and_nothing_inline(path: str)
             assert (await client.get(asset)).status_code == 200
 
 
-async def test_the_catalogue_has_every_kind_of_problem_where_its_type_points():
-    async with client_of(app()) as client:
+async def test_the_catalogue_has_every_kind_of_problem_where_its_type_points(web: Web):
+    async with web.client() as client:
         page = await client.get("/docs/problems")
     for kind in KINDS.values():
         assert f'id="{kind.name}"' in page.text
 
 
-async def test_assets_are_kept_by_browsers_and_asked_for_conditionally():
-    async with client_of(app()) as client:
+async def test_assets_are_kept_by_browsers_and_asked_for_conditionally(web: Web):
+    async with web.client() as client:
         asset = await client.get("/assets/vendor/swagger-ui-dist/swagger-ui-bundle.js")
         again = await client.get(asset.url.path, headers={"if-none-match": asset.headers["etag"]})
     assert asset.headers["cache-control"].startswith("public")
@@ -49,8 +41,8 @@ async def test_assets_are_kept_by_browsers_and_asked_for_conditionally():
 
 
 @pytest.mark.parametrize("path", ["/assets/", "/assets/vendor", "/assets/%2e%2e/pages/index.html", "/assets/x.js"])
-async def test_nothing_else_is_served_from_there(path: str):
-    async with client_of(app()) as client:
+async def test_nothing_else_is_served_from_there(web: Web, path: str):
+    async with web.client() as client:
         assert (await client.get(path)).status_code == 404
 
 
