@@ -6,6 +6,7 @@ import structlog
 from starlette.applications import Starlette
 
 from endpoints.deployed import deployed_app
+from functions.cache import FileStore
 from functions.failures import EngineUnavailable
 from functions.sentence_model import SentenceModel
 from functions.weights import COMPLETE, weights_path
@@ -37,10 +38,10 @@ def with_volume(settings: Settings, tmp_path: Path) -> Settings:
 
 @pytest.mark.usefixtures("own_environment")
 async def test_it_composes_itself_when_the_server_starts(
-    stack: Stack, with_volume: Settings, model_path: Path, embedder: SentenceModel
+    stack: Stack, with_volume: Settings, model_path: Path, embedder: SentenceModel, store: FileStore
 ):
     fill(weights_path(with_volume.engine), model_path)
-    app = deployed_app(with_volume, ColdEngine(), embedder)
+    app = deployed_app(with_volume, ColdEngine(), embedder, store)
     assert isinstance(app, Starlette)
     user = await stack.user()
     async with (
@@ -54,9 +55,9 @@ async def test_it_composes_itself_when_the_server_starts(
 
 @pytest.mark.usefixtures("own_environment")
 async def test_without_the_models_files_it_does_not_start_and_says_what_to_run(
-    with_volume: Settings, embedder: SentenceModel
+    with_volume: Settings, embedder: SentenceModel, store: FileStore
 ):
-    app = deployed_app(with_volume, ColdEngine(), embedder)
+    app = deployed_app(with_volume, ColdEngine(), embedder, store)
     assert isinstance(app, Starlette)
     with pytest.raises(EngineUnavailable, match="modal run"):
         async with app.router.lifespan_context(app):
