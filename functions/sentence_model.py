@@ -69,7 +69,9 @@ def packaged_model() -> Path:
 
 def _load(directory: Path) -> tuple[Any, Any]:
     from transformers import AutoModel, AutoTokenizer  # noqa: PLC0415 - see the module's docstring
+    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
 
+    disable_progress_bar()  # it would be drawn over whatever the terminal shows
     tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
     return tokenizer, AutoModel.from_pretrained(directory, local_files_only=True).eval()
 

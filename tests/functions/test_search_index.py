@@ -39,7 +39,7 @@ async def test_versions_in_a_row_are_embedded_once_together_with_other_sessions(
     first = await store.create(alice, NewSession(prompt="sort the words of a sentence"))
     await store.save(alice, first.id, expected_version=1, changes=SessionChanges(prompt="find the shortest path"))
     await store.create(alice, NewSession(prompt="parse a date from text"))
-    await index.close()
+    await index.close(within_s=60)
     assert counted.asked == [2]
     (hit,) = await search.nearest(alice, "route through a graph with the least length", limit=1)
     assert hit.session.prompt == "find the shortest path"
@@ -58,5 +58,5 @@ async def test_after_a_failure_the_next_sessions_are_embedded(
         while not counted.asked:  # noqa: ASYNC110 - of a task that has no event for it
             await asyncio.sleep(0.01)
     await store.create(alice, NewSession(prompt="sort a list"))
-    await index.close()
+    await index.close(within_s=60)
     assert [hit.session.prompt for hit in await search.nearest(alice, "sort a list")] == ["sort a list"]
