@@ -1,0 +1,138 @@
+"""The parts that a compilation is made of, by their laws."""
+
+import json
+import re
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.constraints.inference import inferred_rule
+from functions.constraints.json_schemas import NothingLeft, merged
+from functions.constraints.pruning import without
+from functions.constraints.word_patterns import any_of, escaped
+
+WORDS = st.lists(
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=8), min_size=1, max_size=20
+)
+
+
+@given(WORDS, st.text(max_size=8), st.booleans())
+def test_a_pattern_of_words_matches_them_and_nothing_else(words: list[str], other: str, factored: bool):  # noqa: FBT001
+    pattern = re.compile(any_of(words, factored=factored))
+    assert all(pattern.fullmatch(word) for word in words)
+    assert bool(pattern.fullmatch(other)) == (other in words)
+    assert re.fullmatch(escaped(other), other)
+
+
+NUMBERS = st.integers(-5, 5)
+SCHEMAS = st.recursive(
+    st.one_of(
+        st.just(True),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "type": st.sampled_from(["integer", "string", "boolean", "number"]),
+                "minimum": NUMBERS,
+                "maximum": NUMBERS,
+                "maxLength": st.integers(0, 3),
+            },
+        ),
+        st.builds(
+            lambda values: {"enum": values}, st.lists(NUMBERS | st.booleans() | st.text("ab", max_size=2), min_size=1)
+        ),
+    ),
+    lambda inner: (
+        st.fixed_dictionaries(
+            {"type": st.just("object"), "properties": st.dictionaries(st.sampled_from("abc"), inner)},
+            optional={
+                "required": st.lists(st.sampled_from("abc"), unique=True),
+                "additionalProperties": st.booleans() | inner,
+            },
+        )
+        | st.fixed_dictionaries({"type": st.just("array"), "items": inner}, optional={"maxItems": st.integers(0, 3)})
+    ),
+    max_leaves=5,
+)
+VALUES = st.recursive(
+    NUMBERS | st.booleans() | st.text("ab", max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abcd"), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(SCHEMAS, SCHEMAS, VALUES)
+def test_merged_schemas_ask_for_what_all_of_them_ask_for(one: Any, other: Any, value: Any):
+    both = jsonschema.Draft202012Validator(one).is_valid(value) and jsonschema.Draft202012Validator(other).is_valid(
+        value
+    )
+    try:
+        together = merged([one, other])
+    except NothingLeft:
+        assert not both
+        return
+    assert jsonschema.Draft202012Validator(together).is_valid(value) == both, json.dumps(together)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ('a "(" (b c)? ")"', 'a "(" ")"'),
+        ("a (b | d)", "a (d)"),
+        ("a b", None),
+        ("a b? (x (b y)* z)?", "a (x z)?"),
+        ("b | a", "a"),
+        ("a (b)", None),
+        ("x::incr(B) b::_{0,MAX}", "x::incr(B)"),
+    ],
+)
+def test_an_alternative_loses_what_needs_a_rule_that_is_gone(text: str, left: str | None):
+    assert without(text, {"b"}) == left
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        ("must match regex: [a-z]+", {"type": "regex", "pattern": "[a-z]+"}),
+        ("Do not use eval", {"type": "forbid_calls", "calls": ["eval"]}),
+        ("never call `os.system()`.", {"type": "forbid_calls", "calls": ["os.system"]}),
+        ("avoid eval and exec", {"type": "forbid_calls", "calls": ["eval", "exec"]}),
+        ("do not import pickle", {"type": "forbid_imports", "modules": ["pickle"]}),
+        ("only import re and math", {"type": "allow_imports", "modules": ["re", "math"]}),
+        ("no more than 40 lines", {"type": "max_lines", "max": 40}),
+        ("Lines must have at most 100 characters", {"type": "max_line_length", "max": 100}),
+        ("nesting of at most 3", {"type": "max_nesting", "max": 3}),
+        ("every function must have a docstring", {"type": "require_docstring"}),
+        ("all functions must have type hints", {"type": "require_annotations"}),
+        ("no while loops", {"type": "forbid_syntax", "syntax": ["while"]}),
+        ("do not use global variables", {"type": "forbid_syntax", "syntax": ["global"]}),
+        ("Functions are named in snake_case", {"type": "naming", "functions": "snake_case"}),
+        ("must call logger.info", {"type": "must_call", "calls": ["logger.info"]}),
+    ],
+)
+def test_a_plain_sentence_is_read_as_its_rule(words: str, rule: dict[str, Any]):
+    found = inferred_rule(words, "python")
+    assert found is not None
+    assert json.loads(found.rule.model_dump_json(exclude_none=True)) == rule
+    assert 0 < found.confidence < 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "keep it simple",
+        "be fast",
+        "do not panic",
+        "",
+        "use good names",
+        "avoid surprises",
+        "x" * 1000,
+        "no more bugs",
+        "the function must be readable",
+        "should not be slow",
+    ],
+)
+def test_what_is_not_plain_stays_prose(words: str):
+    assert inferred_rule(words, "python") is None

@@ -1,0 +1,82 @@
+"""The Python grammar: sound under random rules, complete over real code, and of one mind with the check without it.
+
+Short forms of what `make bench-constraints` measures.
+"""
+
+from pathlib import Path
+
+import pytest
+from llguidance import LLMatcher, LLTokenizer
+
+from functions.constraints.python_check import python_violations
+from functions.constraints.python_grammar import Bounds, function_grammar, python_grammar
+from functions.constraints.requirements import Requirements, composed
+from functions.failures import ConstraintRefused
+from tests.functions.constraints.python_functions import packages, real_functions, sample, standard_library
+from tests.functions.constraints.rule_sets import rule_set
+from tests.functions.constraints.soundness import walk_under_rules
+
+REAL = Bounds(depth=7, statements=None, sizes=False)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(model_path: Path) -> LLTokenizer:
+    return LLTokenizer((model_path / "tokenizer.json").read_text())
+
+
+def matcher_of(tokenizer: LLTokenizer, source: str) -> LLMatcher:
+    matcher = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(source), log_level=0)
+    assert not matcher.is_error(), matcher.get_error()
+    return matcher
+
+
+def accepts(matcher: LLMatcher, tokens: list[int]) -> bool:
+    here = matcher.deep_copy()
+    return here.try_consume_tokens(tokens) == len(tokens) and here.is_accepting()
+
+
+def test_whatever_the_mask_allows_parses_and_obeys_every_rule(tokenizer: LLTokenizer):
+    found = walk_under_rules(tokenizer, walks=400)
+    assert found.faults == []
+    assert found.finished > found.walks / 2
+
+
+def test_real_functions_are_in_the_grammar_and_judged_alike_with_it_and_without(tokenizer: LLTokenizer):
+    functions = sample(real_functions([*standard_library()[::4], *packages(["httpx"])]), 400)
+    grammar = matcher_of(tokenizer, python_grammar(Requirements(), REAL).source)
+    tokens = {function.text: tokenizer.tokenize_str(function.text) for function in functions}
+    accepted = [text for text in tokens if accepts(grammar, tokens[text])]
+    assert len(accepted) >= 0.99 * len(tokens)
+    judged = 0
+    for seed in range(40):
+        requirements = composed(rule_set(seed, with_signature=False))
+        try:
+            under_rules = matcher_of(tokenizer, python_grammar(requirements, REAL).source)
+        except ConstraintRefused:
+            continue
+        for text in accepted[seed::8]:
+            judged += 1
+            assert accepts(under_rules, tokens[text]) == (not python_violations(text, requirements)), (seed, text)
+    assert judged > 1000
+
+
+@pytest.mark.parametrize(
+    ("signature", "texts"),
+    [
+        ("def add(a: int, b: int=0) -> int", ["def add(a: int, b: int = 0) -> int:\n    return a + b"]),
+        ("add(a, *rest, key=None)", ["def add(a, *rest, key=None):\n    pass\n"]),
+        ("async def f() -> None:", ["async def f() -> None:\n    await g()"]),
+    ],
+)
+def test_a_function_has_the_head_that_is_forced(tokenizer: LLTokenizer, signature: str, texts: list[str]):
+    grammar = matcher_of(tokenizer, function_grammar(signature).source)
+    for text in texts:
+        assert accepts(grammar, tokenizer.tokenize_str(text))
+    for other in ("def other():\n    pass", "x = 1", texts[0] + "\n\nx = 1"):
+        assert not accepts(grammar, tokenizer.tokenize_str(other))
+
+
+@pytest.mark.parametrize("signature", ["", "def", "x = 1", "def f(a, a)", "def f(): pass\ndef g(): pass", "class A"])
+def test_what_is_no_head_is_refused(signature: str):
+    with pytest.raises(ConstraintRefused):
+        function_grammar(signature)
