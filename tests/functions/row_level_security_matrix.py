@@ -164,6 +164,13 @@ TABLES = {
         "cost_usd = 0",
         rights(olga="S"),
     ),
+    "hourly_costs": Table(
+        "values ('e', 'T4', '2026-11-21', 1, 1, 1, 1)",
+        "gpu = 'T4'",
+        "values ('e', 'L40S', '2026-11-21', 1, 1, 1, 1)",
+        "idle_usd = 0",
+        rights(olga="S"),
+    ),
     "rolled_days": Table(
         "values ('2026-11-21', now())",
         "day = '2026-11-21'",
