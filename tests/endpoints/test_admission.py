@@ -68,6 +68,6 @@ def test_a_price_is_made_of_engine_cores_and_sandbox():
     settings = load_settings("production")
     assert cost_usd(settings, 3600) == pytest.approx(2.5)
     assert cost_usd(settings, 0, cpu_seconds=3600) == pytest.approx(0.04716)
-    assert cost_usd(settings, 0, sandbox_seconds=3600) == pytest.approx(0.141912)
-    assert cost_usd(settings, 360, cpu_seconds=360, sandbox_seconds=360) == pytest.approx(0.2689072)
+    assert cost_usd(settings, 0, sandbox_seconds=3600) == pytest.approx(0.14148)
+    assert cost_usd(settings, 360, cpu_seconds=360, sandbox_seconds=360) == pytest.approx(0.268864)
     assert cost_usd(load_settings("local"), 3600, cpu_seconds=3600, sandbox_seconds=3600) == 0

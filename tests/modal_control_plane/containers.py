@@ -14,6 +14,7 @@ from google.protobuf.empty_pb2 import Empty
 from modal_proto import api_pb2
 
 from infra.local.tied_process import tied
+from tests.modal_control_plane.billing import Billing
 from tests.modal_control_plane.calls import Call, Calls, lost
 from tests.modal_control_plane.deployment import App, Deployment
 from tests.modal_control_plane.dicts import Dicts
@@ -107,6 +108,7 @@ class Containers:
     ) -> None:
         self.all: list[Container] = []
         self.dicts = Dicts()
+        self.billing = Billing()
         self._deployment = deployment
         self._calls = calls
         self._directory = directory
@@ -179,7 +181,7 @@ class Containers:
 
     @asynccontextmanager
     async def _socket(self, home: Path, container: Container) -> AsyncIterator[str]:
-        service = Service(container, self._calls, self.dicts, self._deployment)
+        service = Service(container, self._calls, self.dicts, self.billing, self._deployment)
         async with AsyncExitStack() as stack:
             yield await stack.enter_async_context(served(service, socket=home / "s"))
         assert not service.unknown_calls, service.unknown_calls

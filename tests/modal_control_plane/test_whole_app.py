@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from modal_proto import api_pb2
 
 from functions.weights import COMPLETE
-from tests.database_fixtures import Stack
+from tests.database_fixtures import Stack, fetch
 from tests.modal_control_plane.calls import Calls
 from tests.modal_control_plane.command_line import copy_of_the_tree, modal_command
 from tests.modal_control_plane.containers import Containers
@@ -121,11 +122,26 @@ async def test_sessions_are_found_by_meaning_through_the_embedding_function(runn
     assert running.containers.of(running.app.function_ids["embed"])
 
 
-async def test_jobs_run_with_the_service_key(running: Running):
-    for job in ("incremental_maintenance", "nightly_maintenance", "keep_alive"):
+async def test_jobs_run_with_the_service_key(running: Running, stack: Stack):
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+    for object_id, environment in (("ap-1", "loopback"), ("ap-2", "another")):
+        item = api_pb2.WorkspaceBillingReportItem(object_id=object_id, cost="0.12345678", description="lift-sys")
+        item.interval.FromDatetime(hour)
+        item.tags["environment"] = environment
+        item.cost_by_resource["H100"] = "0.1"
+        running.containers.billing.items.append(item)
+    for job in ("incremental_maintenance", "nightly_maintenance", "keep_alive", "cost_check", "monthly_report"):
         result = await running.run(job)
         assert result.status == api_pb2.GenericResult.GENERIC_STATUS_SUCCESS, running.logs()
     assert running.app.function_ids["Engine.*"] in running.calls.overrides
+    (bill,) = await fetch(stack.dsn, "select object_id, interval_start, cost_usd, cost_by_resource from billed_costs")
+    assert (bill["object_id"], bill["interval_start"], str(bill["cost_usd"])) == ("ap-1", hour, "0.12345678")
+    assert json.loads(bill["cost_by_resource"]) == {"H100": "0.1"}
+    (sample,) = await fetch(stack.dsn, "select environment, gpu, containers from engine_samples")
+    assert tuple(sample) == ("loopback", "cpu", 0)
+    assert len(await fetch(stack.dsn, "select from monthly_reports")) == 1
+    runs = await fetch(stack.dsn, "select job, state from job_runs order by job")
+    assert {run["state"] for run in runs} == {"succeeded"}
 
 
 async def test_generation_streams_from_the_engines_container_and_stops_with_its_client(running: Running):
