@@ -8,6 +8,8 @@ import structlog
 
 from functions.database import Database
 
+LEASE_S = 7200.0
+
 _log = structlog.get_logger()
 
 
@@ -19,13 +21,15 @@ class JobRuns:
         self._key = service_key
 
     @asynccontextmanager
-    async def run(self, job: str) -> AsyncIterator[dict[str, Any] | None]:
+    async def run(self, job: str, *, lease_s: float = LEASE_S) -> AsyncIterator[dict[str, Any] | None]:
         """One run of `job`; None while another goes on, and then nothing is to be done.
+
+        One that began `lease_s` ago and has not ended was killed, and is in nobody's way.
 
         What is put into the dictionary is kept with the record. What the block raises is recorded, and raised.
         Raises `DatabaseUnavailable`.
         """
-        run: int | None = await self._database.call("start_job", {"p_job": job}, token=self._key)
+        run: int | None = await self._database.call("start_job", {"p_job": job, "p_lease_s": lease_s}, token=self._key)
         if run is None:
             _log.info("job runs already", job=job)
             yield None

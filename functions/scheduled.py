@@ -14,6 +14,9 @@ from functions.monthly_report import report_last_month
 from functions.watch import now, watch
 from infra.settings import AlertSecrets, Secrets, Settings
 
+SHORT_S = 1800.0
+"""Jobs of one call or two: as long as the platform lets any of them run."""
+
 
 async def watch_over(
     settings: Settings,
@@ -41,7 +44,10 @@ async def watch_over(
 
 async def check_costs(settings: Settings, secrets: Secrets, report: BillingReport) -> None:
     """Every hour: store the platform's bill. Raises `SettingsError`, and what the report and the database raise."""
-    async with service_database(secrets) as (database, key), JobRuns(database, key).run("cost_check") as done:
+    async with (
+        service_database(secrets) as (database, key),
+        JobRuns(database, key).run("cost_check", lease_s=SHORT_S) as done,
+    ):
         if done is not None:
             changed = await reconcile(database, key, report, environment=settings.environment, at=now())
             done["changed_lines"] = changed
@@ -49,7 +55,10 @@ async def check_costs(settings: Settings, secrets: Secrets, report: BillingRepor
 
 async def report_month(settings: Settings, secrets: Secrets, alert_secrets: AlertSecrets) -> None:
     """On the first of a month: the report of the one before. Raises `SettingsError`, and what the database raises."""
-    async with service_database(secrets) as (database, key), JobRuns(database, key).run("monthly_report") as done:
+    async with (
+        service_database(secrets) as (database, key),
+        JobRuns(database, key).run("monthly_report", lease_s=SHORT_S) as done,
+    ):
         if done is not None:
             outbox = Outbox(database, key, settings.alerts, alert_secrets, environment=settings.environment, clock=now)
             done["made"] = await report_last_month(database, key, settings, outbox, at=now())

@@ -1,6 +1,7 @@
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
@@ -70,9 +71,8 @@ async def test_costs_by_whatever_is_asked(web: Web):
     assert {(c["endpoint"], c["day"], c["generations"]) for c in by_both["estimated"]} == {
         ("generate", today, 1), ("code", today, 2)
     }  # fmt: skip
-    assert by_both["totals"] == {
-        "estimated_usd": "0.75", "idle_usd": "0", "billed_usd": None, "total_usd": "0.75"
-    }  # fmt: skip
+    totals = {name: value and Decimal(value) for name, value in by_both["totals"].items()}
+    assert totals == {"estimated_usd": Decimal("0.75"), "idle_usd": 0, "billed_usd": None, "total_usd": Decimal("0.75")}
     assert by_both["billed"] == []
     assert by_both["prices_source"]
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
