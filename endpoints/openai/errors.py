@@ -58,7 +58,7 @@ _PARAMS: Mapping[type[Failure], str] = {NotFound: "model", PromptTooLong: "messa
 def error_document(problem: "Problem") -> dict[str, Any]:
     """The error object of a response, or of the event in which a stream breaks off."""
     name = _name(problem)
-    return {"error": {"message": problem.detail, "type": name.type, "param": _param(problem), "code": name.code}}
+    return {"error": {"message": _message(problem), "type": name.type, "param": _param(problem), "code": name.code}}
 
 
 def error_response(problem: "Problem") -> JSONResponse:
@@ -79,6 +79,14 @@ def rate_limit_headers(limit: int, remaining: int, reset_s: float) -> dict[str, 
         "x-ratelimit-remaining-requests": str(remaining),
         "x-ratelimit-reset-requests": f"{max(0, math.ceil(reset_s * 1000))}ms",
     }
+
+
+def _message(problem: "Problem") -> str:
+    """Ours, but for a prompt that is too long: clients know that one by OpenAI's words."""
+    if isinstance(problem.failure, PromptTooLong):
+        tokens, context = problem.failure.tokens, problem.failure.limit + 1  # a prompt leaves room for one token
+        return f"This model's maximum context length is {context} tokens; the prompt alone is {tokens}. Shorten it."
+    return problem.detail
 
 
 def _name(problem: "Problem") -> _Name:

@@ -290,6 +290,7 @@ async def test_refusals_are_the_clients_own_errors(client: openai.AsyncOpenAI, s
     with pytest.raises(openai.BadRequestError) as long:
         await client.chat.completions.create(model=serving.model, messages=long_text, stream=True)
     assert (long.value.code, long.value.param) == ("context_length_exceeded", "messages")
+    assert "maximum context length is 8192 tokens" in long.value.message
     assert long.value.request_id
     async with openai.AsyncOpenAI(base_url=serving.base_url, api_key="lsk_wrong", max_retries=0) as stranger:
         with pytest.raises(openai.AuthenticationError) as refused:
