@@ -16,10 +16,8 @@ from endpoints.problems import problem_for
 from endpoints.server_sent_events import Event
 from endpoints.services import Services
 from endpoints.work import Emit
-from functions.constraints.artifact import CODE
 from functions.constraints.compilation import Compiled, Progress
 from functions.constraints.model import Language
-from functions.constraints.reading import read_constraint_set
 from functions.constraints.report import Row
 from functions.failures import Failure, Refused
 
@@ -55,7 +53,7 @@ class CompileBody(BaseModel):
 
     def given(self) -> dict[str, Any]:
         """The constraint set alone."""
-        return {key: value for key, value in self.model_dump().items() if key not in {"formats", "optimize"}}
+        return self.model_dump(exclude={"formats", "optimize", "language"})
 
 
 class CompiledBody(BaseModel):
@@ -147,10 +145,9 @@ async def compiled(app: Services, body: CompileBody, pointer: str, progress: Pro
     """The body's set compiled; `pointer` is where the body stands in the request."""
     if progress is not None:
         await progress("reading", 10)
-    language = body.language or "python"
-    stated = read_constraint_set(body.given(), pointer=pointer, language=language)
-    is_code = body.language in CODE
-    result = await app.compiler.compile(stated, language, is_code=is_code, optimize=body.optimize, progress=progress)
+    result = await app.compiler.compile_json(
+        body.given(), body.language, pointer=pointer, optimize=body.optimize, progress=progress
+    )
     return answered(result, body.formats)
 
 

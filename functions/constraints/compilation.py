@@ -6,11 +6,13 @@ so, by a set of constraints from which none can be left out.
 """
 
 import asyncio
+import hashlib
+import json
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from functions.cache import Cache, Store
 from functions.constraints.artifact import CODE, Base, formats
@@ -88,6 +90,7 @@ class ConstraintCompiler:
         self._validator = validator
         self._shared = Cache(store, name="constraint-sets", version=compiler_version(), max_age_s=WEEK_S)
         self._kept: OrderedDict[str, Compiled] = OrderedDict()
+        self._read: OrderedDict[bytes, str] = OrderedDict()
 
     async def compile(
         self,
@@ -116,6 +119,36 @@ class ConstraintCompiler:
         await self._shared.put(digest, packed(stated, language, is_code=is_code, optimize=optimize))
         return compiled
 
+    async def compile_json(
+        self,
+        data: Any,
+        language: Language | None = None,
+        *,
+        pointer: str = "",
+        optimize: bool = True,
+        progress: Progress | None = None,
+    ) -> Compiled:
+        """Read a set in parsed JSON and compile it. One that was read before is not even read again.
+
+        A `language` that is named, here or in the set, makes the text code in it, also where no rule says so.
+        `pointer` is where the set stands in the request. Raises as `read_constraint_set` and `compile` do.
+        """
+        named = language or _language_of(data, pointer)
+        text = json.dumps([data, named, optimize], ensure_ascii=False).encode(errors="surrogatepass")
+        key = hashlib.sha256(text).digest()
+        known = self._read.get(key)
+        if known is not None and known in self._kept:
+            self._read.move_to_end(key)
+            return self._again(known)
+        stated = read_constraint_set(data, pointer=pointer, language=named or "python")
+        compiled = await self.compile(
+            stated, named or "python", is_code=named in CODE, optimize=optimize, progress=progress
+        )
+        self._read[key] = compiled.digest
+        while len(self._read) > KEPT:
+            self._read.popitem(last=False)
+        return compiled
+
     async def find(self, digest: str) -> Compiled:
         """What was compiled to this digest, here or in another container. Raises `NotFound`."""
         if digest in self._kept:
@@ -131,19 +164,13 @@ class ConstraintCompiler:
     ) -> Compiled | None:
         """What a request asks for by a constraint set or by the digest of one; None when by neither.
 
-        A `language` that is named makes the text code in it, also where no rule says so. Raises as `compile` and
-        `find` do, and `Refused` for both.
+        Raises as `compile_json` and `find` do, and `Refused` for both.
         """
         if constraints is None:
             return None if digest is None else await self.find(digest)
         if digest is not None:
             raise Refused("/digest", "give constraints or a digest, not both")
-        of_set = constraints.get("language") if isinstance(constraints, Mapping) else None
-        if language is None and of_set is not None and of_set not in get_args(Language):
-            raise ConstraintRefused(f"{pointer}/language", f"one of {', '.join(get_args(Language))}")
-        named: Language | None = language or of_set
-        stated = read_constraint_set(constraints, pointer=pointer, language=named or "python")
-        return await self.compile(stated, named or "python", is_code=named in CODE)
+        return await self.compile_json(constraints, language, pointer=pointer)
 
     async def violations(self, texts: Sequence[str], compiled: Compiled) -> list[list[Violation]]:
         """What each text breaks: one child process for each, with its limits. A text that exceeds them breaks that."""
@@ -204,6 +231,17 @@ class ConstraintCompiler:
                 figures.first_mask_s if figures else 0.0,
             ),
         )
+
+
+def _language_of(data: Any, pointer: str) -> Language | None:
+    """What the set itself says."""
+    named = data.get("language") if isinstance(data, Mapping) else None
+    for language in get_args(Language):
+        if named == language:
+            return cast("Language", language)
+    if named is not None:
+        raise ConstraintRefused(f"{pointer}/language", f"it is one of {', '.join(get_args(Language))}")
+    return None
 
 
 def _weakest(found: Contradiction, held: Sequence[StatedConstraint]) -> str | None:
