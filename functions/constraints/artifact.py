@@ -13,6 +13,7 @@ from functions.constraints.json_schemas import NothingLeft, merged
 from functions.constraints.model import Language
 from functions.constraints.python_grammar import python_grammar
 from functions.constraints.requirements import Requirements
+from functions.constraints.typescript_grammar import typescript_grammar
 from functions.constraints.word_patterns import any_of, slashed
 from functions.failures import ConstraintRefused
 from functions.generation import Constraint
@@ -20,7 +21,7 @@ from functions.validation_trial import NOTHING_SATISFIES
 
 Base = Literal["lark", "schema", "code", "regex", "nothing"]
 GrammarOf = Callable[[Requirements], Constraint]
-CODE: dict[Language, GrammarOf] = {"python": python_grammar}
+CODE: dict[Language, GrammarOf] = {"python": python_grammar, "typescript": typescript_grammar}
 """The languages that code can be held to while it is written."""
 
 

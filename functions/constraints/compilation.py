@@ -221,7 +221,7 @@ class ConstraintCompiler:
             base=made.base,
             constraint=made.constraint,
             requirements=attempt.requirements,
-            report=tuple(report(stated.constraints, dropped, made.base)),
+            report=tuple(report(stated.constraints, dropped, made.base, language)),
             prompt=tuple(c.description for c in held if c.description and (c.rule is None or c.inferred)),
             warnings=(*stated.warnings, *(figures.warnings if figures else ())),
             sizes={"bytes": len(source.encode()), "states": source.count("\n") + source.count(" | ") + bool(source)},

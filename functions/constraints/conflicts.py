@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from functions.constraints.code_checks import CHECKS, EMPTY_FUNCTIONS
 from functions.constraints.dotted import covering, prefixes
-from functions.constraints.python_check import python_violations
+from functions.constraints.model import Language
 from functions.constraints.requirements import Requirements, guarded_prefixes
 
 
@@ -26,10 +27,10 @@ class Contradiction:
         return cls(tuple(dict.fromkeys(names)), why)
 
 
-def contradictions(requirements: Requirements) -> Iterator[Contradiction]:
+def contradictions(requirements: Requirements, language: Language = "python") -> Iterator[Contradiction]:
     """What is contradictory, found by looking at the rules in pairs."""
     yield from _kinds_of_text(requirements)
-    yield from _signatures(requirements)
+    yield from _signatures(requirements, language)
     yield from _required_calls(requirements)
     yield from _required_texts(requirements)
 
@@ -44,8 +45,8 @@ def _kinds_of_text(requirements: Requirements) -> Iterator[Contradiction]:
         yield Contradiction.of(f"JSON calls nothing, so not {call}", requirements.schemas[0][1], constraint)
 
 
-def _signatures(requirements: Requirements) -> Iterator[Contradiction]:
-    if not requirements.signatures:
+def _signatures(requirements: Requirements, language: Language) -> Iterator[Contradiction]:
+    if not requirements.signatures or language not in CHECKS:
         return
     first, name = requirements.signatures[0]
     for other, other_name in requirements.signatures[1:]:
@@ -59,7 +60,7 @@ def _signatures(requirements: Requirements) -> Iterator[Contradiction]:
         forbidden_marks=requirements.forbidden_marks,
         annotations=requirements.annotations,
     )
-    for violation in python_violations(f"{first.head}:\n    pass\n", only_head):
+    for violation in CHECKS[language](EMPTY_FUNCTIONS[language].format(head=first.head), only_head):
         if violation.line == 1:
             yield Contradiction.of(f"`{first.head}`: {violation.message}", name, violation.constraint)
 

@@ -4,6 +4,15 @@ import re
 from collections.abc import Container
 
 _DOTTED = re.compile(r"\.+|\.*[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+_MODULE = re.compile(r"[^\s\"'`\\\x00-\x1f]+")
+
+
+def check_modules(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, if each could be a module's: dotted, as in Python, or a path (`@scope/name`), as in TypeScript."""
+    for name in names:
+        if not _MODULE.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of a module")
+    return names
 
 
 def check_dotted(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -18,6 +27,12 @@ def covering(entries: Container[str], name: str) -> str | None:
     """The entry that is `name` or above it, None if there is none. `.` is above every module of its own package."""
     dots = name[: len(name) - len(name.lstrip("."))]
     return next((above for above in (name, *prefixes(name), dots) if above and above in entries), None)
+
+
+def covering_path(entries: Container[str], path: str) -> str | None:
+    """The entry that is `path` (`@scope/name/part`) or above it, None if there is none."""
+    parts = path.split("/")
+    return next((above for end in range(len(parts), 0, -1) if (above := "/".join(parts[:end])) in entries), None)
 
 
 def parent_and_name(path: str) -> tuple[str, str]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from functions.constraints.code_checks import CHECKS
 from functions.constraints.model import Language
-from functions.constraints.python_check import python_violations
 from functions.constraints.requirements import Requirements
 from functions.constraints.trial import Reading, read_texts
 from functions.constraints.violations import LANGUAGE, Violation
@@ -24,11 +24,11 @@ def judge(texts: Sequence[str], requirements: Requirements, language: Language) 
 
 
 def _judge(text: str, requirements: Requirements, language: Language) -> Iterator[Violation]:
-    if language == "python":
-        yield from python_violations(text, requirements)
+    if language in CHECKS:
+        yield from CHECKS[language](text, requirements)
     elif language == "json" or requirements.schemas:
         yield from _document(text, requirements)
-    if language != "python":
+    if language not in CHECKS:
         yield from _lengths(text, requirements)
         yield from _words(text, requirements.forbidden_names)
     yield from _lines(text, requirements)

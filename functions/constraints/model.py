@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from functions.constraints.dotted import check_dotted
+from functions.constraints.dotted import check_dotted, check_modules
 from functions.constraints.syntax import check_words
 from functions.failures import ConstraintRefused
 from functions.validation_text_caps import check_regex
@@ -116,7 +116,7 @@ class ForbidImportsRule(_Rule):
     type: Literal["forbid_imports"]
     modules: Names
 
-    _dotted = field_validator("modules")(check_dotted)
+    _modules = field_validator("modules")(check_modules)
 
 
 class AllowImportsRule(_Rule):
@@ -125,7 +125,7 @@ class AllowImportsRule(_Rule):
     type: Literal["allow_imports"]
     modules: NamesOrNone
 
-    _dotted = field_validator("modules")(check_dotted)
+    _modules = field_validator("modules")(check_modules)
 
 
 class ForbidSyntaxRule(_Rule):

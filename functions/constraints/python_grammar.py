@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
+from functions.constraints.bounds import DEFAULT_DEPTH, DEFAULT_STATEMENTS, GENERATED, Bounds
 from functions.constraints.python_names import marks_of_match, name_definitions
 from functions.constraints.requirements import Requirements
 from functions.constraints.signature import Signature, read_signature
@@ -14,30 +14,8 @@ from functions.failures import ConstraintRefused
 from functions.generation import Constraint
 from functions.validation_trial import NOTHING_SATISFIES
 
-DEFAULT_DEPTH = 6
-"""Compound statements within each other, in a function."""
-DEFAULT_STATEMENTS = 30
-# A small model that has begun to repeat itself does not stop: generated code is bounded where texts are not. llguidance
-# counts characters with a state for each: 1,500 for a long string would cost 30 ms a compilation, 500 cost 10.
-GENERATED = {
-    "MAX_COMMENTS": 3,
-    "MAX_ITEMS": 40,
-    "MAX_NAME": 40,
-    "MAX_STRING": 200,
-    "MAX_LONG": 500,
-    "MAX_COMMENT": 100,
-}
 UNBOUNDED_DEPTH = 12
 """Levels of indentation that the grammar knows at all."""
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """The most that is written: levels of compound statements, statements of a block; `sizes`: names, texts, lists."""
-
-    depth: int = DEFAULT_DEPTH
-    statements: int | None = DEFAULT_STATEMENTS
-    sizes: bool = True
 
 
 def function_grammar(signature: str, *, depth: int = DEFAULT_DEPTH, statements: int = DEFAULT_STATEMENTS) -> Constraint:

@@ -33,7 +33,7 @@ class Attempt:
         Raises `ConstraintRefused` for one that the decoder would not take, whatever the others are, and `Unavailable`.
         """
         self.requirements = composed(held, self._language, factored=self._optimize)
-        found = next(contradictions(self.requirements), None) or await self._empty_naming()
+        found = next(contradictions(self.requirements, self._language), None) or await self._empty_naming()
         if found is not None:
             return found
         why = await self._unsatisfiable(self.requirements)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from functions.constraints import model
 from functions.constraints.artifact import Base
-from functions.constraints.model import StatedConstraint
+from functions.constraints.model import Language, StatedConstraint
 
 Enforced = Literal["decoding", "after", "prompt", "dropped"]
 
@@ -46,13 +46,15 @@ class Row(BaseModel):
     confidence: float = 1.0
 
 
-def report(constraints: Sequence[StatedConstraint], dropped: Mapping[str, str], base: Base) -> Iterator[Row]:
+def report(
+    constraints: Sequence[StatedConstraint], dropped: Mapping[str, str], base: Base, language: Language
+) -> Iterator[Row]:
     """A row for each constraint, in their order; `dropped` says why those that gave way did."""
     for stated in constraints:
         if stated.name in dropped:
             enforced, why = "dropped", dropped[stated.name]
         else:
-            enforced, why = _place(stated, base)
+            enforced, why = _place(stated, base, language)
         yield Row(
             name=stated.name,
             enforced=enforced,  # type: ignore[arg-type] # one of the four, from two places
@@ -62,7 +64,7 @@ def report(constraints: Sequence[StatedConstraint], dropped: Mapping[str, str], 
         )
 
 
-def _place(stated: StatedConstraint, base: Base) -> tuple[Enforced, str]:  # noqa: PLR0911 - one answer a kind of rule
+def _place(stated: StatedConstraint, base: Base, language: Language) -> tuple[Enforced, str]:  # noqa: PLR0911 - one answer a kind of rule
     rule = stated.rule
     match rule:
         case None:
@@ -71,6 +73,8 @@ def _place(stated: StatedConstraint, base: Base) -> tuple[Enforced, str]:  # noq
             return "decoding", "the examples were tried on what was compiled: good ones pass, bad ones do not"
         case _ if isinstance(rule, _AFTER):
             return "after", "no grammar can hold this; the finished text is checked, and written again if it fails"
+    if isinstance(rule, model.RequireDocstringRule) and language == "typescript":
+        return "after", "a documentation comment is no part of the language's grammar; the finished text is checked"
     if isinstance(rule, _CODE_RULES):
         return _placed(base == "code" or (base == "regex" and isinstance(rule, model.ForbidNamesRule)), "code", base)
     if isinstance(rule, model.RegexRule | model.ForbidRegexRule):

@@ -14,6 +14,7 @@ from functions.constraints.dotted import prefixes
 from functions.constraints.model import StatedConstraint
 from functions.constraints.signature import Signature, read_signature
 from functions.constraints.syntax import ALL, WORDS
+from functions.constraints.typescript_signature import read_typescript_signature
 
 NAMING_PATTERNS = {
     "snake_case": "_{0,2}[a-z][a-z0-9]*(_[a-z0-9]+)*_{0,2}|_",
@@ -104,9 +105,8 @@ def composed(
 def _add(into: Requirements, rule: model.Rule, name: str, language: model.Language) -> None:  # noqa: C901, PLR0912 - one case a rule
     match rule:
         case model.SignatureRule():
-            if language == "python":
-                pointer = f"{into.places.get(name, '')}/rule/signature"
-                into.signatures.append((read_signature(rule.signature, pointer), name))
+            read = read_typescript_signature if language == "typescript" else read_signature
+            into.signatures.append((read(rule.signature, f"{into.places.get(name, '')}/rule/signature"), name))
         case model.NamingRule():
             for role in ROLES:
                 if pattern := getattr(rule, role):

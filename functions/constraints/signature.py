@@ -16,7 +16,6 @@ class Signature:
     head: str
     parameters: tuple[str, ...]
     is_async: bool
-    node: ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def read_signature(text: str, pointer: str = "/signature") -> Signature:
@@ -43,7 +42,7 @@ def signature_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Signature:
     is_async = isinstance(function, ast.AsyncFunctionDef)
     returned = f" -> {ast.unparse(function.returns)}" if function.returns else ""
     head = f"{'async ' * is_async}def {function.name}({', '.join(_parameters(function.args))}){returned}"
-    return Signature(function.name, head, tuple(a.arg for a in all_arguments(function.args)), is_async, function)
+    return Signature(function.name, head, tuple(a.arg for a in all_arguments(function.args)), is_async)
 
 
 def all_arguments(arguments: ast.arguments) -> list[ast.arg]:

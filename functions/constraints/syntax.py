@@ -49,8 +49,24 @@ _MORE_WORDS = {
     "await": "await",
     "comment": "comment",
 }
-# What TypeScript's extraction names; no Python text has it.
-_OTHER_LANGUAGES = ("any", "var")
+# Words of TypeScript's grammar; no Python text has them.
+_TYPESCRIPT_WORDS = {
+    word: word
+    for word in (
+        "any",
+        "var",
+        "let",
+        "const",
+        "throw",
+        "switch",
+        "do",
+        "enum",
+        "namespace",
+        "cast",
+        "non_null",
+        "regex",
+    )
+}
 
 # Operators and patterns are marked with the names of their node classes.
 _OPERATORS = [
@@ -125,7 +141,7 @@ _UNAVOIDABLE = {
     *("arguments", "arg", "alias", "withitem", "match_case"),
 }
 _NODE_MARKS = {name: frozenset(marks.split()) for name, marks in _NODES.items()}
-_EXTRA_MARKS = {word: frozenset(marks.split()) for word, marks in _MORE_WORDS.items()}
+_EXTRA_MARKS = {word: frozenset(marks.split()) for word, marks in (_MORE_WORDS | _TYPESCRIPT_WORDS).items()}
 ALL: dict[str, frozenset[str]] = {**_NODE_MARKS, **_EXTRA_MARKS, **WORDS}
 
 
@@ -134,7 +150,7 @@ def check_words(words: tuple[str, ...]) -> tuple[str, ...]:
     for word in words:
         if word in _UNAVOIDABLE:
             raise ValueError(f"nothing can be written without {word!r}")
-        if word not in ALL and word not in _OTHER_LANGUAGES:
+        if word not in ALL:
             raise ValueError(f"unknown syntax {word!r}; known are {', '.join(WORDS)}, and the node classes of ast")
     return words
 

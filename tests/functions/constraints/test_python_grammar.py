@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from llguidance import LLMatcher, LLTokenizer
 
+from functions.constraints.bounds import Bounds
 from functions.constraints.python_check import python_violations
-from functions.constraints.python_grammar import Bounds, function_grammar, python_grammar
+from functions.constraints.python_grammar import function_grammar, python_grammar
 from functions.constraints.requirements import Requirements, composed
 from functions.failures import ConstraintRefused
 from tests.functions.constraints.python_functions import packages, real_functions, sample, standard_library

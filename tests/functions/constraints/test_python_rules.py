@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from llguidance import LLTokenizer
 
+from functions.constraints.bounds import Bounds
 from functions.constraints.python_check import python_violations
-from functions.constraints.python_grammar import Bounds, python_grammar
+from functions.constraints.python_grammar import python_grammar
 from functions.constraints.reading import read_constraint_set
 from functions.constraints.requirements import composed
 from tests.functions.constraints.test_python_grammar import accepts, matcher_of
