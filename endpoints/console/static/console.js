@@ -75,8 +75,8 @@ addEventListener("pageshow", (event) => {
 
 // A newer version is put in place unless that would take away what somebody is typing; then it is offered.
 document.addEventListener("htmx:beforeRequest", (event) => {
-  const content = event.detail.elt;
-  if (content.id !== "session" || !content.querySelector("[data-typed]")) return;
+  const content = document.querySelector("#session");
+  if (event.detail.elt.id !== "refresh" || !content.querySelector("[data-typed]")) return;
   event.preventDefault();
   if (document.querySelector("[data-newer]")) return;
   const notice = document.createElement("div");
@@ -84,14 +84,25 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   notice.dataset.newer = "";
   notice.innerHTML = '<div>There is a newer version. What you are typing is kept until you load it.</div><button class="small" type="button">Load it</button>';
   notice.querySelector("button").addEventListener("click", () => {
-    for (const field of content.querySelectorAll("[data-typed]")) delete field.dataset.typed;
+    for (const field of document.querySelectorAll("#session [data-typed]")) delete field.dataset.typed;
     notice.remove();
-    htmx.trigger(content, "refresh");
+    htmx.trigger("#refresh", "refresh");
   });
   document.querySelector("#notices").replaceChildren(notice);
 });
 document.addEventListener("input", (event) => {
   if (event.target.matches("input, textarea")) event.target.toggleAttribute("data-typed", event.target.value !== "");
+});
+
+// A menu that is open stays open when what it is in is replaced by the same in a newer version.
+let menuWasOpen = false;
+document.addEventListener("htmx:beforeSwap", (event) => {
+  menuWasOpen = event.detail.target.id === "session" && event.detail.target.querySelector("details.menu[open]") !== null;
+});
+document.addEventListener("htmx:afterSwap", () => {
+  const menu = document.querySelector("#session details.menu");
+  if (menuWasOpen && menu) menu.open = true;
+  menuWasOpen = false;
 });
 
 document.addEventListener("htmx:sseMessage", (event) => {

@@ -21,7 +21,9 @@ async def test_what_is_written_appears_while_it_is_written(console: Console, scr
     await expect(page.get_by_role("region", name="Source code")).to_contain_text("for number in numbers:")
     await expect(page.get_by_role("heading", name="Evidence")).to_be_visible()
     await expect(page.locator("#generated-code .hljs-keyword").first).to_be_visible()
-    await expect(page.locator(".evidence .verdict.good")).to_have_count(7)
+    await expect(page.locator(".evidence .verdict.good")).to_have_count(
+        await page.locator(".evidence tbody tr").count()
+    )
 
 
 async def test_a_page_loaded_again_in_mid_stream_goes_on_where_it_was(console: Console, scripted: ScriptedEngine):
