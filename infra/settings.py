@@ -107,10 +107,22 @@ class WarmHours(Block):
 
 
 class KeepAliveSettings(Block):
-    """The timetable by which engines are kept warm, in `timezone` (an IANA name). Empty: only `min_containers` are."""
+    """When engines are kept warm: `learned` from the requests of the last `history_days`, or by a timetable alone.
 
+    The timetable is in `timezone` (an IANA name); empty, it keeps `min_containers`. It is also followed while fewer
+    than `few_idle_times` were seen. A second that a user waits for an engine is worth `waited_usd_per_s`; a cold engine
+    is ready after `cold_start_s`. Nothing but `min_containers` idles any longer on a day (in `timezone`) on which
+    idling has cost `daily_warm_budget_usd`.
+    """
+
+    policy: Literal["learned", "timetable"]
     timezone: str
     warm_hours: list[WarmHours]
+    waited_usd_per_s: Positive
+    cold_start_s: Positive
+    daily_warm_budget_usd: Rate
+    few_idle_times: Count
+    history_days: Count
 
 
 class WebSettings(Block):

@@ -3,11 +3,12 @@ from datetime import UTC, datetime
 import pytest
 
 from functions.keep_alive import warm_containers
-from infra.settings import KeepAliveSettings, WarmHours
+from infra.settings import WarmHours, load_settings
 
 WEEKDAYS = WarmHours(days=[0, 1, 2, 3, 4], from_hour=8, until_hour=18, containers=1)
 LAUNCH_DAY = WarmHours(days=[2], from_hour=9, until_hour=12, containers=3)
-BERLIN = KeepAliveSettings(timezone="Europe/Berlin", warm_hours=[WEEKDAYS, LAUNCH_DAY])
+SETTINGS = load_settings("production").keep_alive
+BERLIN = SETTINGS.model_copy(update={"timezone": "Europe/Berlin", "warm_hours": [WEEKDAYS, LAUNCH_DAY]})
 
 
 @pytest.mark.parametrize(
@@ -28,4 +29,4 @@ def test_the_timetable_is_followed_in_its_own_time_zone(at: datetime, wanted: in
 def test_it_never_goes_below_what_the_settings_keep_anyway():
     at_night = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
     assert warm_containers(BERLIN, at=at_night, at_least=2) == 2
-    assert warm_containers(KeepAliveSettings(timezone="UTC", warm_hours=[]), at=at_night, at_least=1) == 1
+    assert warm_containers(SETTINGS, at=at_night, at_least=1) == 1
