@@ -28,6 +28,8 @@ from functions.constraints.violations import LANGUAGE, Violation
 from functions.failures import ConstraintRefused, ConstraintsConflict, NotFound, Refused
 from functions.generation import Constraint
 from functions.validation import ConstraintValidator
+from infra import telemetry
+from infra import telemetry_names as names
 
 MODULES = ("functions.constraints.examples",)
 """What the validator's processes must have imported before they are given this module's work."""
@@ -112,7 +114,9 @@ class ConstraintCompiler:
             return self._again(digest)
         if progress is not None:
             await progress("compiling", 30)
-        compiled = await self._compiled(digest, stated, language, is_code=is_code, optimize=optimize)
+        telemetry.instruments().cache_lookups.add(1, {names.CACHE: names.COMPILED_SETS, names.HIT: False})
+        with telemetry.span(names.COMPILE, {names.CONSTRAINTS: len(stated.constraints)}):
+            compiled = await self._compiled(digest, stated, language, is_code=is_code, optimize=optimize)
         if progress is not None:
             await progress("verified", 90)
         self._keep(compiled)
@@ -192,6 +196,7 @@ class ConstraintCompiler:
 
     def _again(self, digest: str) -> Compiled:
         self._kept.move_to_end(digest)
+        telemetry.instruments().cache_lookups.add(1, {names.CACHE: names.COMPILED_SETS, names.HIT: True})
         return replace(self._kept[digest], cached=True)
 
     def _keep(self, compiled: Compiled) -> None:

@@ -73,8 +73,8 @@ def _place(stated: StatedConstraint, base: Base, language: Language) -> tuple[En
             return "decoding", "the examples were tried on what was compiled: good ones pass, bad ones do not"
         case _ if isinstance(rule, _AFTER):
             return "after", "no grammar can hold this; the finished text is checked, and written again if it fails"
-    if isinstance(rule, model.RequireDocstringRule) and language == "typescript":
-        return "after", "a documentation comment is no part of the language's grammar; the finished text is checked"
+    if language == "typescript" and isinstance(rule, model.RequireDocstringRule | model.MaxNestingRule):
+        return "after", "the grammar of this language cannot hold it; the finished text is checked"
     if isinstance(rule, _CODE_RULES):
         return _placed(base == "code" or (base == "regex" and isinstance(rule, model.ForbidNamesRule)), "code", base)
     if isinstance(rule, model.RegexRule | model.ForbidRegexRule):

@@ -27,7 +27,7 @@ _NAMES = frozenset(
     }
 )
 _FUNCTION_NAMES = frozenset({"identifier", "property_identifier"})
-_WITH_FUNCTION_NAMES = FUNCTIONS | {"function_signature", "method_signature", "abstract_method_signature"}
+_WITH_FUNCTION_NAMES = FUNCTIONS | {"function_signature", "abstract_method_signature"}
 _CLASSES = frozenset(
     {
         *("class_declaration", "abstract_class_declaration", "class", "interface_declaration"),
@@ -93,7 +93,7 @@ def _calls(root: Node, source: bytes, forbidden: Mapping[str, str]) -> Iterator[
             place = place.parent
         if chain in forbidden:
             yield _at(node, forbidden[chain], f"{chain} may not be called")
-        elif chain in guarded:
+        elif chain in guarded and (node.parent is None or node.parent.type != "import_specifier"):
             yield _at(node, guarded[chain], f"{chain} may only be used with a name below it")
 
 
@@ -114,14 +114,20 @@ def _is_bound(node: Node) -> bool:
     declares = {
         *("required_parameter", "optional_parameter", "rest_pattern", "array_pattern", "object_assignment_pattern"),
         *("namespace_import", "import_clause", "enum_declaration", "enum_body", "internal_module", "module"),
+        *("type_predicate", "asserts"),
     }
     if parent.type in declares:
         return (
             parent.type not in {"required_parameter", "optional_parameter"}
             or parent.child_by_field_name("value") != node
         )
-    if parent.type == "import_specifier":
-        return parent.child_by_field_name("alias") == node
+    for kind, field in (("import_specifier", "alias"), ("assignment_pattern", "left"), ("pair_pattern", "value")):
+        if parent.type == kind:
+            return parent.child_by_field_name(field) == node
+    if parent.type == "for_in_statement":
+        return parent.child_by_field_name("left") == node and parent.child_by_field_name("kind") is not None
+    if parent.type == "catch_clause":
+        return True
     named = parent.child_by_field_name("name") == node
     return named and parent.type in {"variable_declarator", *FUNCTIONS, *_CLASSES, "function_signature"}
 
@@ -186,7 +192,8 @@ def bindings(root: Node) -> Iterator[tuple[Node, str]]:
         if node.type in _CLASSES and name is not None:
             yield name, "classes"
         elif node.type in _WITH_FUNCTION_NAMES and name is not None and name.type in _FUNCTION_NAMES:
-            if name.text != b"constructor":
+            # The methods of an object's literal are its keys.
+            if name.text != b"constructor" and (node.parent is None or node.parent.type != "object"):
                 yield name, "functions"
         elif node.type == "variable_declarator" and name is not None and name.type == "identifier":
             yield name, _role_of_variable(node)

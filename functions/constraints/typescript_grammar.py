@@ -13,6 +13,10 @@ from functions.failures import ConstraintRefused
 from functions.generation import Constraint
 from functions.validation_trial import NOTHING_SATISFIES
 
+DEEPEST = 15
+"""Blocks within each other that the grammar can count. A text that gets there could not go on: `max_nesting` of a set
+is checked afterwards, since in TypeScript a block may have begun long before its brace."""
+
 
 def typescript_grammar(requirements: Requirements, bounds: Bounds | None = None) -> Constraint:
     """All that the grammar can hold of `requirements`: a function, if they have a signature, else a small module.
@@ -20,13 +24,12 @@ def typescript_grammar(requirements: Requirements, bounds: Bounds | None = None)
     Raises `ConstraintRefused` when nothing is left that could be written.
     """
     bounds = bounds or Bounds()
-    depth = min(bounds.depth, requirements.max_nesting[0]) if requirements.max_nesting else bounds.depth
     signature = requirements.signatures[0][0] if requirements.signatures else None
     marks = frozenset(requirements.forbidden_marks) & load("typescript").words
     marks |= {"unannotated"} if requirements.annotations else frozenset()
     marks |= {"dynamic_import"} if requirements.forbidden_imports or requirements.allowed_imports else frozenset()
     is_async = signature.is_async if signature else None
-    definitions = _definitions(marks, Bounds(depth, bounds.statements, bounds.sizes), is_async)
+    definitions = _definitions(marks, bounds, is_async)
     if not definitions:
         raise ConstraintRefused("", f"{NOTHING_SATISFIES}: no TypeScript can be written under these rules")
     definitions = {**definitions, **name_definitions(requirements, definitions)}
@@ -40,7 +43,7 @@ def typescript_grammar(requirements: Requirements, bounds: Bounds | None = None)
 def _definitions(marks: frozenset[str], bounds: Bounds, is_async: bool | None) -> Mapping[str, str]:  # noqa: FBT001 - three states
     """The grammar without these marks, for what follows a forced head (`is_async`), or for a module (None)."""
     limits: dict[str, int | None] = dict(GENERATED) if bounds.sizes else {}
-    limits |= {"MAX_LINES": bounds.statements, "MAX_NESTING": bounds.depth}
+    limits |= {"MAX_LINES": bounds.statements, "MAX_NESTING": DEEPEST}
     grammar = load("typescript").specialised(without=marks, limits=limits)
     if is_async is None:
         return written(grammar, "start") if "start" in grammar.definitions else {}

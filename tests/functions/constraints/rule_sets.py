@@ -3,7 +3,7 @@
 import random
 from typing import Any
 
-from functions.constraints.model import StatedConstraint
+from functions.constraints.model import Language, StatedConstraint
 from functions.constraints.reading import read_constraint_set
 from functions.constraints.syntax import ALL, WORDS
 
@@ -40,15 +40,31 @@ _SIGNATURES = [
 _SYNTAX = [word for word in ALL if word not in {"Expr", "FunctionDef"}]
 
 
-def rule_set(seed: int, *, with_signature: bool = True) -> list[StatedConstraint]:
+_TYPESCRIPT_SIGNATURES = [
+    "function g(p: number, q: string): number",
+    "async function h(v: number[]): Promise<void>",
+    "function k(): void",
+]
+_TYPESCRIPT_SYNTAX = [
+    *("while", "for", "if", "try", "raise", "return", "assign", "lambda", "star_args", "async", "match", "decorator"),
+    *("nested_function", "class", "any", "var", "let", "do", "enum", "comment", "import", "ternary", "regex"),
+]
+
+
+def rule_set(seed: int, *, with_signature: bool = True, language: Language = "python") -> list[StatedConstraint]:
     """The same seed gives the same constraints; some cannot hold together."""
     choice = random.Random(seed)
+    is_python = language == "python"
     rules = choice.sample(_RULES, choice.randint(0, 4))
+    if not is_python:  # what that grammar does not hold
+        rules = [rule for rule in rules if rule["type"] not in {"require_docstring", "max_nesting"}]
     if choice.random() < 0.6:
-        rules.append({"type": "forbid_syntax", "syntax": choice.sample(_SYNTAX, choice.randint(1, 8))})
-    if choice.random() < 0.15:
+        words = _SYNTAX if is_python else _TYPESCRIPT_SYNTAX
+        rules.append({"type": "forbid_syntax", "syntax": choice.sample(words, choice.randint(1, 8))})
+    if is_python and choice.random() < 0.15:
         rules.append({"type": "allow_syntax", "syntax": choice.sample(list(WORDS), 12)})
     if with_signature and choice.random() < 0.4:
-        rules.append({"type": "signature", "signature": choice.choice(_SIGNATURES)})
+        signatures = _SIGNATURES if is_python else _TYPESCRIPT_SIGNATURES
+        rules.append({"type": "signature", "signature": choice.choice(signatures)})
     stated = [{"name": f"c{number}", "severity": "error", "rule": rule} for number, rule in enumerate(rules)]
-    return list(read_constraint_set(stated).constraints)
+    return list(read_constraint_set(stated, language=language).constraints)

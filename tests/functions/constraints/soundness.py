@@ -4,14 +4,16 @@ from dataclasses import dataclass, field
 
 from llguidance import LLTokenizer
 
+from functions.constraints.artifact import CODE
+from functions.constraints.code_checks import CHECKS
 from functions.constraints.conflicts import contradictions
-from functions.constraints.python_check import python_violations
-from functions.constraints.python_grammar import python_grammar
+from functions.constraints.model import Language
 from functions.constraints.requirements import composed
 from functions.constraints.violations import Violation
 from functions.failures import ConstraintRefused
 from tests.functions.constraints.random_walks import Walker
 from tests.functions.constraints.rule_sets import rule_set
+from tests.functions.constraints.typescript_pieces import typescript_pieces
 
 WALKS_A_SET = 20
 
@@ -26,19 +28,21 @@ class Soundness:
     faults: list[tuple[int, int, str, list[Violation]]] = field(default_factory=list)
 
 
-def walk_under_rules(tokenizer: LLTokenizer, *, walks: int, first_seed: int = 0) -> Soundness:
+def walk_under_rules(
+    tokenizer: LLTokenizer, *, walks: int, first_seed: int = 0, language: Language = "python"
+) -> Soundness:
     """At least so many walks of at most 400 tokens."""
-    walker = Walker(tokenizer)
+    walker = Walker(tokenizer, typescript_pieces() if language == "typescript" else None)
     found = Soundness()
     seed = first_seed
     while found.walks < walks:
         seed += 1
-        requirements = composed(rule_set(seed))
-        if any(contradictions(requirements)):
+        requirements = composed(rule_set(seed, language=language), language)
+        if any(contradictions(requirements, language)):
             found.contradictory_sets += 1
             continue
         try:
-            matcher = walker.matcher(python_grammar(requirements).source)
+            matcher = walker.matcher(CODE[language](requirements).source)
         except ConstraintRefused:
             found.contradictory_sets += 1
             continue
@@ -47,6 +51,6 @@ def walk_under_rules(tokenizer: LLTokenizer, *, walks: int, first_seed: int = 0)
             found.walks += 1
             if walk.finished:
                 found.finished += 1
-                if violations := python_violations(walk.text, requirements):
+                if violations := CHECKS[language](walk.text, requirements):
                     found.faults.append((seed, number, walk.text, violations))
     return found

@@ -30,7 +30,7 @@ def test_a_pattern_of_words_matches_them_and_nothing_else(words: list[str], othe
 NUMBERS = st.integers(-5, 5)
 SCHEMAS = st.recursive(
     st.one_of(
-        st.just(True),
+        st.just(True),  # noqa: FBT003 - the schema that everything satisfies
         st.fixed_dictionaries(
             {},
             optional={

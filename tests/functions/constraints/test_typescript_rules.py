@@ -13,6 +13,7 @@ from functions.constraints.typescript_check import typescript_violations
 from functions.constraints.typescript_grammar import typescript_grammar
 from functions.constraints.typescript_signature import read_typescript_signature
 from functions.failures import ConstraintRefused
+from tests.functions.constraints.soundness import walk_under_rules
 from tests.functions.constraints.test_python_grammar import accepts, matcher_of
 
 NAMING = {
@@ -82,11 +83,6 @@ CASES: list[tuple[dict[str, Any], list[str], list[str]]] = [
         ],
     ),
     (
-        {"type": "max_nesting", "max": 1},
-        ["function f(): void {\n  if (x) {\n    g();\n  }\n}"],
-        ["function f(): void {\n  if (x) {\n    if (y) {\n      g();\n    }\n  }\n}"],
-    ),
-    (
         {"type": "signature", "signature": "add(a: number, b: number): number"},
         ["function add(a: number, b: number): number {\n  return a + b;\n}"],
         ["function sub(): void {}", "const x = 1;"],
@@ -118,3 +114,21 @@ def test_a_rule_means_the_same_to_the_grammar_and_to_the_check(
 def test_what_is_no_head_is_refused(head: str):
     with pytest.raises(ConstraintRefused):
         read_typescript_signature(head)
+
+
+def test_nesting_and_documentation_are_checked_on_the_finished_text():
+    rules = [
+        {"name": "deep", "rule": {"type": "max_nesting", "max": 1}},
+        {"name": "doc", "rule": {"type": "require_docstring"}},
+    ]
+    requirements = composed(read_constraint_set(rules, language="typescript").constraints, "typescript")
+    flat = "/** Doc. */\nfunction f(): void {\n  if (x) {\n    g();\n  }\n}\n"
+    assert typescript_violations(flat, requirements) == []
+    nested = "function f(): void {\n  if (x) {\n    if (y) {\n      g();\n    }\n  }\n}\n"
+    assert {violation.constraint for violation in typescript_violations(nested, requirements)} == {"deep", "doc"}
+
+
+def test_whatever_the_mask_allows_parses_and_obeys_every_rule(tokenizer: LLTokenizer):
+    found = walk_under_rules(tokenizer, walks=300, language="typescript")
+    assert found.faults == []
+    assert found.finished > found.walks / 2
