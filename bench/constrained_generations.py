@@ -26,6 +26,7 @@ from functions.validation import ConstraintValidator  # noqa: E402
 from infra.settings import load_settings  # noqa: E402
 
 MODEL = ROOT / ".local" / "model"
+STREAMS = 16
 TASKS = [
     ("Return the sum of the even numbers in a list.", "def sum_even(numbers: list[int]) -> int"),
     ("Count the vowels in a text.", "def count_vowels(text: str) -> int"),
@@ -65,7 +66,7 @@ async def main() -> None:
         with tempfile.TemporaryDirectory() as directory:
             async with ConstraintValidator(settings.validation, MODEL / "tokenizer.json", modules=MODULES) as validator:
                 compiler = ConstraintCompiler(validator, FileStore(Path(directory), max_bytes=10**8))
-                waiting = asyncio.Semaphore(32)
+                waiting = asyncio.Semaphore(STREAMS)
                 await asyncio.gather(*(_one(engine, compiler, number, waiting, found) for number in range(count)))
     finally:
         await engine.stop()
@@ -82,8 +83,8 @@ async def _one(
 ) -> None:
     task, signature = TASKS[number % len(TASKS)]
     rules = [*RULES[number % len(RULES)], {"type": "signature", "signature": signature}]
-    compiled = await compiler.compile_json([{"name": f"c{i}", "rule": rule} for i, rule in enumerate(rules)])
     async with waiting:
+        compiled = await compiler.compile_json([{"name": f"c{i}", "rule": rule} for i, rule in enumerate(rules)])
         text, finished = await _generated(engine, compiled, task, number)
     if finished.finish_reason != "stop":
         found["cut by max_tokens"] += 1
