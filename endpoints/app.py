@@ -67,6 +67,9 @@ ROUTERS = (
     health_detailed.router,
 )
 
+LARGE_BODIES = ("/api/compile", "/api/compile/batch", "/api/compile/stream", "/api/check", "/api/extract")
+"""Paths that take source code, or thousands of constraints."""
+
 _ASKED_ACROSS_ORIGINS = [
     *("authorization", "content-type", "idempotency-key", "if-match", "last-event-id"),
     *("traceparent", "tracestate", "x-api-key", "x-request-id"),
@@ -118,7 +121,11 @@ def _middleware(web: WebSettings) -> list[Middleware]:
         ),
         Middleware(UnexpectedErrorsMiddleware),
         Middleware(OverloadMiddleware, limit=web.max_concurrent_requests, exempt=["/health"]),
-        Middleware(BodyLimitMiddleware, limit_bytes=web.body_limit_bytes),
+        Middleware(
+            BodyLimitMiddleware,
+            limit_bytes=web.body_limit_bytes,
+            larger=dict.fromkeys(LARGE_BODIES, web.large_body_limit_bytes),
+        ),
     ]
 
 

@@ -139,6 +139,7 @@ class WebSettings(Block):
     scaledown_window_s: Annotated[int, Field(ge=2, le=3600)]
     cors_origins: list[str]
     body_limit_bytes: Count
+    large_body_limit_bytes: Count
     max_concurrent_requests: Count
     trusted_proxies: NonNegative
     requires_proxy_auth: bool

@@ -287,9 +287,10 @@ async def test_what_is_no_source_is_refused_or_skipped_with_a_reason(client: htt
 
 
 async def test_ten_thousand_constraints_are_compiled(client: httpx.AsyncClient):
-    many = [rule("forbid_names", f"n{n}", names=[f"name_{n}"]) for n in range(5_000)]
+    many = [{**rule("forbid_names", f"n{n}", names=[f"name_{n}"]), "description": "x" * 100} for n in range(5_000)]
     many += [rule("forbid_imports", f"m{n}", modules=[f"module_{n}.sub"]) for n in range(5_000)]
     body = json.dumps(constraint_set(*many))
+    assert len(body) > 2**20
     answer = await client.post("/api/compile", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 200, answer.text[:500]
     assert len(answer.json()["report"]) == 10_000
