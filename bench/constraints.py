@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 from llguidance import LLMatcher, LLTokenizer  # noqa: E402 - the project's own modules are found from here on
 
 from functions.cache import FileStore  # noqa: E402
-from functions.constraints.bounds import Bounds
+from functions.constraints.bounds import Bounds  # noqa: E402
 from functions.constraints.compilation import MODULES, ConstraintCompiler  # noqa: E402
 from functions.constraints.python_grammar import python_grammar  # noqa: E402
 from functions.constraints.requirements import Requirements  # noqa: E402
