@@ -34,14 +34,20 @@ migrate: setup ## apply the migrations that are missing to DATABASE_URL
 	@$(RUN) -m infra.migrations
 
 .PHONY: bench
-bench: bench-engine bench-constraints bench-database ## every benchmark, one after another
+bench: bench-engine bench-constraints bench-database bench-generations bench-typescript ## every benchmark, one after another
 
-.PHONY: bench-engine bench-constraints bench-database
+.PHONY: bench-engine bench-constraints bench-database bench-generations bench-typescript
 bench-engine: setup ## tokens/s of 16 streams through our engine against bare vLLM
 	@$(RUN) -m infra.local.model
 	@$(RUN) bench/engine.py
 bench-constraints: setup ## soundness, completeness and speed of the compiled grammars
 	@$(RUN) -m infra.local.model
 	@$(RUN) bench/constraints.py
+bench-generations: setup ## 200 functions by the real engine under mixed constraint sets
+	@$(RUN) -m infra.local.model
+	@$(RUN) bench/constrained_generations.py
+bench-typescript: setup ## how much of five npm packages the TypeScript grammar accepts
+	@$(RUN) -m infra.local.model
+	@$(RUN) bench/typescript_completeness.py
 bench-database: setup ## lists at 1,000,000 sessions, the client's transports, admission
 	@$(RUN) bench/database.py
