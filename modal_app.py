@@ -220,15 +220,14 @@ JOB: dict[str, Any] = {
 
 @app.function(schedule=modal.Cron("*/5 * * * *"), timeout=5 * MINUTES, **JOB)
 async def keep_alive() -> None:
-    """Keep engines warm by the timetable in the settings, and watch: what they are, and whether there is an alert.
+    """Keep engines warm as learned, or by the timetable, and watch: what they are, and whether there is an alert.
 
     One function for both: Modal's smallest plan has five schedules.
     """
     from functions.cache import DictStore
-    from functions.keep_alive import warm_containers
+    from functions.keep_alive_job import decide_now
     from functions.scheduled import watch_over
 
-    wanted = warm_containers(settings.keep_alive, at=datetime.now(UTC), at_least=scaling.min_containers)
     engine: Any = Engine()  # of a class, only instances have an autoscaler, and only at run time
 
     async def count_engines() -> int:
@@ -236,7 +235,10 @@ async def keep_alive() -> None:
         return int(statistics.num_total_runners)
 
     try:
-        await engine.update_autoscaler.aio(min_containers=wanted)
+        decision = await decide_now(settings, load_secrets(), at=datetime.now(UTC))
+        await engine.update_autoscaler.aio(
+            min_containers=decision.min_containers, scaledown_window=decision.scaledown_window_s
+        )
     finally:
         await watch_over(settings, load_secrets(), load_alert_secrets(), DictStore(cache), count_engines)
 

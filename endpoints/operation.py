@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from endpoints.guard import App, GuardedRoute, Reader
 from functions.failures import Refused
 from functions.forecast import Forecast
-from functions.operation import Alert, Costs, Dimension, Metrics, MonthlyReport
+from functions.operation import Alert, Costs, Dimension, KeepAliveDecision, Metrics, MonthlyReport
 from functions.scale_triggers import ScaleTriggers, scale_triggers
 
 MOST_DAYS = 366
@@ -26,6 +26,13 @@ class AlertList(BaseModel):
     """Alerts, newest first."""
 
     items: list[Alert]
+    next_cursor: str | None = None
+
+
+class KeepAliveList(BaseModel):
+    """Decisions that changed how engines are kept warm, newest first."""
+
+    items: list[KeepAliveDecision]
     next_cursor: str | None = None
 
 
@@ -100,6 +107,14 @@ async def list_alerts(
 ) -> AlertList:
     """Those that stand, and those of the last days, with where they were told."""
     return AlertList(items=list(await app.operation.alerts(caller, days=days, environment=environment)))
+
+
+@router.get("/keep-alive", summary="How engines are kept warm, and why")
+async def list_keep_alive(
+    app: App, caller: Reader, days: Annotated[int, Query(ge=1, le=90)] = 7, environment: Environment = None
+) -> KeepAliveList:
+    """Decisions of the last days that changed what Modal's autoscaler is told: at most the last hundred."""
+    return KeepAliveList(items=list(await app.operation.keep_alive(caller, days=days, environment=environment)))
 
 
 @router.get("/reports", summary="Monthly reports")

@@ -127,9 +127,8 @@ class KeepAlive:
 
     def _costs_of(self, leader: Candidate, window: float, at: float) -> str:
         count, usd = self._learner.costs_per_idle_time(leader.context, at)
-        compared = ALWAYS if window == COMPARED_S else COMPARED_S
         others = {SHORTEST_S: "stopping at once", COMPARED_S: "10 min", ALWAYS: "never stopping"}
-        told = [f"{words} {usd[other]:.4f}" for other, words in others.items() if other in {SHORTEST_S, compared}]
+        told = [f"{words} {usd[other]:.4f}" for other, words in others.items() if other != window]
         return f"{usd[window]:.4f} USD an idle time, {', '.join(told)} ({count} seen{OF_CONTEXT[leader.context]})"
 
     def _ahead(self, leader: Candidate, seen: Foresight) -> str:

@@ -85,6 +85,18 @@ def window_usd(prices: Prices, window_s: float, idle: IdleTime) -> float:
     return kept if idle.length_s < window_s else kept + prices.cold_usd(idle.waited_s)
 
 
+@dataclass(frozen=True, slots=True)
+class _Windows:
+    """The window that is set when an idle time begins, and the one that the next decision sets."""
+
+    first_s: float
+    then_s: float
+
+    def one_s(self, decided_after_s: float) -> float:
+        """The window that alone would have kept the engine for as long."""
+        return self.first_s if self.first_s < decided_after_s else max(decided_after_s, self.then_s)
+
+
 class Learner:
     """What is known after the idle times so far: the costs of every candidate, and what they go by."""
 
@@ -97,7 +109,8 @@ class Learner:
         self.seen = 0
         self._warm_until = dict.fromkeys(CANDIDATES, 0.0)
         self._tick_s = tick_s
-        self._first = 0.0
+        self._first = self._ticked_until = 0.0
+        self._in_force_s = dict.fromkeys(CONTEXTS, prices.break_even_s)
         self._lately: tuple[float, ...] = ()
         self._cold_usd = self._weights = 0.0
 
@@ -160,43 +173,47 @@ class Learner:
         return (seen.idle_s + left_s) * self.prices.warm_usd_per_s < spared * self._cold_usd / self._weights
 
     def _charge(self, idle: IdleTime, weight: float) -> None:
-        windows = {context: self.window_s(context, idle.began) for context in CONTEXTS}
         ticks = self._ticks(idle)
-        for sight in SIGHTS:
-            seen = [self.foresight(sight, idle_since=idle.began, now=tick) for tick in ticks] if sight != "none" else []
-            for context in CONTEXTS:
-                candidate = Candidate(context, sight)
+        sights: dict[Sight, list[Foresight | None]] = {
+            sight: [self.foresight(sight, idle_since=idle.began, now=tick) for tick in ticks]
+            for sight in SIGHTS
+            if sight != "none"
+        }
+        for context in CONTEXTS:
+            window = self.window_s(context, idle.began)
+            if self._ticked_until // self._tick_s < idle.began // self._tick_s:
+                self._in_force_s[context] = window
+            set_s = _Windows(self._in_force_s[context], window)
+            for sight in SIGHTS:
+                candidate, seen = Candidate(context, sight), sights.get(sight, [])
                 if any(seen) or self._warm_until[candidate] > idle.began:
-                    usd = self._charged(candidate, idle, windows[context], dict(zip(ticks, seen, strict=True)))
+                    usd = self._replayed(candidate, idle, set_s, seen or [None] * len(ticks))
                 else:
-                    usd = window_usd(self.prices, windows[context], idle)
+                    after_s = ticks[0] - idle.began if ticks else ALWAYS
+                    usd = window_usd(self.prices, set_s.one_s(after_s), idle)
                 self.spent_usd[candidate] += weight * usd
+            if ticks:
+                self._in_force_s[context] = window
+        self._ticked_until = idle.ended
 
-    def _charged(
-        self, candidate: Candidate, idle: IdleTime, window: float, seen: dict[float, Foresight | None]
+    def _replayed(
+        self, candidate: Candidate, idle: IdleTime, windows: "_Windows", seen: Sequence[Foresight | None]
     ) -> float:
+        is_forced = self._warm_until[candidate] > idle.began
+        cold_start_s = self.prices.cold_start_s
         engine = EngineReplay(
-            self.prices.cold_start_s,
-            idle.began,
-            int(self._warm_until[candidate] > idle.began),
-            window,
-            is_on=True,
-            idle_since=idle.began,
+            cold_start_s, idle.began, int(is_forced), windows.first_s, is_on=True, idle_since=idle.began
         )
-        for tick in self._ticks(idle):
+        for tick, foresight in zip(self._ticks(idle), seen, strict=True):
             engine.advance(tick)
-            wanted = self.is_worth_warming(seen[tick], window, is_on=engine.is_on)
-            if wanted or engine.min_containers:
-                engine.decide(tick, int(wanted), window)
+            wanted = self.is_worth_warming(foresight, windows.then_s, is_on=engine.is_on)
+            engine.decide(tick, int(wanted), windows.then_s)
         engine.advance(idle.ended)
         warm_s = engine.warm_s
         wait_s = engine.arrive(idle.ended, 0.0) - idle.ended
         if engine.min_containers:
             self._warm_until[candidate] = (idle.ended // self._tick_s + 1) * self._tick_s
-        return (
-            warm_s * self.prices.warm_usd_per_s
-            + self.prices.cold_usd(idle.waited_s) * wait_s / self.prices.cold_start_s
-        )
+        return warm_s * self.prices.warm_usd_per_s + self.prices.cold_usd(idle.waited_s) * wait_s / cold_start_s
 
     def _ticks(self, idle: IdleTime) -> list[float]:
         first = idle.began // self._tick_s + 1

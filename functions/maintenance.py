@@ -38,6 +38,7 @@ def sweeps(job: Job, settings: MaintenanceSettings) -> Mapping[str, Mapping[str,
         "forget_rate_limits": {},
         "forget_events": {"p_days": settings.event_days},
         "forget_operation": {"p_days": settings.operation_days},
+        "forget_keep_alive": {"p_days": settings.event_days},
     }
 
 

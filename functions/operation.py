@@ -198,6 +198,16 @@ class OperationState(_Answer):
     max_connections: int
 
 
+class KeepAliveDecision(_Answer):
+    """What Modal's autoscaler was told from `at` on, and why."""
+
+    environment: str
+    at: datetime
+    min_containers: int
+    scaledown_window_s: int
+    reason: str
+
+
 class MonthlyReport(_Answer):
     """The report of a month that is over."""
 
@@ -207,6 +217,7 @@ class MonthlyReport(_Answer):
     created_at: datetime
 
 
+_DECISIONS = TypeAdapter(tuple[KeepAliveDecision, ...])
 _ALERTS = TypeAdapter(tuple[Alert, ...])
 _MONTHS = TypeAdapter(tuple[Month, ...])
 _REPORTS = TypeAdapter(tuple[MonthlyReport, ...])
@@ -247,6 +258,13 @@ class Operation:
         """Those that stand, and those of the last `days` days, newest first."""
         arguments = {"p_days": days, "p_environment": environment}
         return _ALERTS.validate_python(await self._read(caller, "list_alerts", arguments))
+
+    async def keep_alive(
+        self, caller: Caller, *, days: int = 7, environment: str | None = None
+    ) -> tuple[KeepAliveDecision, ...]:
+        """Changes of the last `days` days in how engines are kept warm, newest first."""
+        arguments = {"p_days": days, "p_environment": environment}
+        return _DECISIONS.validate_python(await self._read(caller, "list_keep_alive", arguments))
 
     async def reports(self, caller: Caller) -> tuple[MonthlyReport, ...]:
         """The monthly reports, the latest month first."""

@@ -22,6 +22,7 @@ from infra.operation_settings import AlertRule, Measure
 router = APIRouter(route_class=ConsoleRoute, prefix="/operate", include_in_schema=False)
 
 DAYS = 30
+DECISIONS = 12
 
 
 @router.get("")
@@ -29,12 +30,13 @@ async def operate(request: Request, app: App, caller: Reader) -> Response:
     """Health, money, service, alerts, jobs and triggers. Who is no operator finds nothing here."""
     if not caller.operator:
         raise NotFound("such page")
-    health, metrics, forecast, months, alerts = await asyncio.gather(
+    health, metrics, forecast, months, alerts, decisions = await asyncio.gather(
         detailed_health(app, caller),
         app.operation.metrics(caller, days=DAYS),
         app.operation.forecast(caller, at=datetime.now(UTC)),
         app.operation.months(caller),
         app.operation.alerts(caller),
+        app.operation.keep_alive(caller, environment=app.settings.environment),
     )
     rules = app.settings.alerts.rules
     return page(
@@ -45,6 +47,7 @@ async def operate(request: Request, app: App, caller: Reader) -> Response:
         forecast=forecast,
         triggers=scale_triggers(app.settings.scale_triggers, months),
         alerts=alerts,
+        decisions=decisions[:DECISIONS],
         charts=_charts(metrics.days, rules),
         settings=app.settings,
         orders=list(app.running_orders),

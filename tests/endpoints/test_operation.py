@@ -21,6 +21,7 @@ PATHS = (
     "/api/metrics",
     "/api/scale-triggers",
     "/api/alerts",
+    "/api/keep-alive",
     "/api/reports",
     "/health/detailed",
 )

@@ -178,6 +178,13 @@ TABLES = {
         "rolled_at = now()",
         rights(olga="S"),
     ),
+    "keep_alive_decisions": Table(
+        "values ('e', '2026-11-21', 1, 60, 'r')",
+        "environment = 'e'",
+        "values ('f', '2026-11-21', 1, 60, 'r')",
+        "reason = 'x'",
+        rights(olga="S"),
+    ),
     "monthly_reports": Table(
         "(environment, month, report) values ('e', '2026-10-01', '{}')",
         "environment = 'e'",
@@ -219,14 +226,14 @@ FUNCTIONS = {
             "store_billed_costs", "record_engine_sample", "roll_up_day", "observe_alerts", "announce", "record_outage",
             "claim_alert_deliveries", "finish_alert_delivery", "alert_figures", "abandon_idle_sessions",
             "fail_abandoned_generations", "forget_events", "forget_rate_limits", "forget_operation", "vacuum_hints",
-            "store_monthly_report",
+            "store_monthly_report", "get_demand", "record_keep_alive", "forget_keep_alive",
         ),
         SERVICE,
     ),
     **dict.fromkeys(
         (
             "get_costs", "get_daily_costs", "get_metrics", "get_months", "get_operation", "list_alerts",
-            "list_monthly_reports",
+            "list_monthly_reports", "list_keep_alive",
         ),
         BOTH,
     ),
