@@ -20,7 +20,8 @@ from endpoints.database_check import DatabaseCheck
 from endpoints.jwks import Fetch, KeySet
 from endpoints.services import Services
 from endpoints.tokens import TokenSigner, TokenVerifier, issuer_of
-from functions import api_keys
+from functions import api_keys, reverse
+from functions.asking import Asker
 from functions.cache import Store
 from functions.constraints import compilation
 from functions.constraints.extraction.limited import Extractor
@@ -41,6 +42,7 @@ from functions.session_search import SessionSearch
 from functions.sessions import SessionStore
 from functions.sharing import Comments, Sharing
 from functions.sign_ins import Credentials, SignIns
+from functions.type_checks import TypeChecker
 from functions.validation import ConstraintValidator
 from infra.settings import Secrets, Settings
 
@@ -70,7 +72,9 @@ async def compose(
     `ValueError` where there is no key to sign with.
     """
     async with (
-        ConstraintValidator(settings.validation, tokenizer_file, modules=compilation.MODULES) as validator,
+        ConstraintValidator(
+            settings.validation, tokenizer_file, modules=(*compilation.MODULES, *reverse.MODULES)
+        ) as validator,
         assemble(
             settings, secrets, engine, validator, embedder=embedder, store=store, development_user=development_user
         ) as services,
@@ -110,7 +114,11 @@ async def assemble(
         compiler = compilation.ConstraintCompiler(validator, store)
         extractor = Extractor(settings.validation, validator.tokenizer_file)
         life.push_async_callback(extractor.close)
-        forward = Forward(engine, compiler, ProcessSandbox(settings.sandbox), settings)
+        types = TypeChecker(settings.validation, validator.tokenizer_file)
+        life.push_async_callback(types.close)
+        sandbox = ProcessSandbox(settings.sandbox)
+        forward = Forward(engine, compiler, sandbox, settings, types=types, store=store)
+        backward = reverse.Reverse(validator, sandbox, Asker(engine, settings))
         ledger = Ledger(database, ActingTokens(signer).token, settings.limits)
         longest_s = LEASE_FACTOR * settings.generation.timeout_s
         yield Services(
@@ -120,7 +128,8 @@ async def assemble(
             compiler=compiler,
             extractor=extractor,
             forward=forward,
-            pipeline=SessionPipeline(sessions, forward),
+            reverse=backward,
+            pipeline=SessionPipeline(sessions, forward, backward),
             sessions=sessions,
             search=search,
             embedder=embedder,

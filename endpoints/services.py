@@ -23,6 +23,7 @@ from functions.ledger import Ledger
 from functions.operation import Operation
 from functions.profiles import Profiles
 from functions.read_limits import ReadLimits
+from functions.reverse import Reverse
 from functions.session_feed import SessionFeed
 from functions.session_pipeline import SessionPipeline
 from functions.session_search import SessionSearch
@@ -43,6 +44,7 @@ class Services:
     compiler: ConstraintCompiler
     extractor: Extractor
     forward: Forward
+    reverse: Reverse
     pipeline: SessionPipeline
     sessions: SessionStore
     search: SessionSearch

@@ -13,6 +13,7 @@ from endpoints.guard import App, Generator
 from endpoints.idempotency import CostlyRoute
 from endpoints.openapi import event_stream, problem_responses
 from endpoints.preconditions import etag
+from endpoints.reversal import FunctionName, Source
 from endpoints.session_work import working
 from endpoints.specification import Words
 from functions.ir import IntermediateRepresentation
@@ -25,16 +26,18 @@ _STREAMED = 'event: session\ndata: {"session":{...}}\n\nevent: done\ndata: {...}
 
 
 class CreateSession(BaseModel):
-    """What the function should do, in words; or a specification that is there already."""
+    """What the function should do, in words; or a specification, or code, that is there already."""
 
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={"examples": [{"prompt": "add two integers"}, {"prompt": "sort words", "until": "ir"}]},
     )
 
-    prompt: Words | None = Field(default=None, description="The function in plain words. Give this or `ir`.")
+    prompt: Words | None = Field(default=None, description="The function in plain words. Give this, `ir` or `source`.")
     ir: IntermediateRepresentation | None = Field(default=None, description="A specification to write code for.")
-    language: Literal["python"] = "python"
+    source: Source | None = Field(default=None, description="Code to read the specification off; it is the code.")
+    name: FunctionName | None = Field(default=None, description="Which function of the source is meant.")
+    language: Literal["python", "typescript"] = Field(default="python", description="TypeScript is read, not written.")
     constraints: dict[str, Any] | None = Field(default=None, description="A constraint set for the code.")
     until: Literal["ir", "code"] = Field(default="code", description="How far to go. Open holes stop before code.")
     assume: bool = Field(default=False, description="Take the first suggestion for each open hole, and go on.")
@@ -42,15 +45,19 @@ class CreateSession(BaseModel):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        if (self.prompt is None) == (self.ir is None):
-            raise ValueError("give exactly one of prompt and ir")
+        if [self.prompt, self.ir, self.source].count(None) != len(("prompt", "ir", "source")) - 1:
+            raise ValueError("give exactly one of prompt, ir and source")
+        if self.source is None and (self.language != "python" or self.name is not None):
+            raise ValueError("name, and a language other than python, are for a source")
         return self
 
     def order(self) -> Order:
-        """The body as the pipeline takes it. A specification without words is found by its summary."""
+        """The body as the pipeline takes it. What comes without words is found by its summary."""
         return Order(
-            prompt=self.prompt or (self.ir.intent.summary if self.ir else ""),
+            prompt=self.prompt or (self.ir.intent.summary if self.ir else self.source or ""),
             ir=self.ir,
+            source=self.source,
+            name=self.name,
             language=self.language,
             constraints=self.constraints,
             until=self.until,
@@ -63,7 +70,7 @@ class CreateSession(BaseModel):
     "",
     status_code=201,
     response_model=Session,
-    summary="Words to a session with specification and code",
+    summary="Words or code to a session with specification and code",
     responses={201: {"content": event_stream(_STREAMED)}, **problem_responses(400, 402, 409, 413, 415, 429, 504)},
 )
 async def create_session(request: Request, body: CreateSession, app: App, caller: Generator) -> Response:

@@ -16,6 +16,7 @@ from functions.failures import Failure
 from functions.forward import Forward, Progress
 from functions.generation import Timing, Usage
 from functions.ir import IntermediateRepresentation, assume_first_suggestions
+from functions.reverse import Reverse, SourceLanguage
 from functions.sessions import NewSession, Session, SessionChanges, SessionStore
 
 Until = Literal["ir", "code"]
@@ -25,14 +26,18 @@ Spent = Callable[[Usage, Timing], None]
 
 @dataclass(frozen=True)
 class Order:
-    """What the user asked for: words, or a specification that is there already; and how far to go.
+    """What the user asked for: words, a specification that is there already, or source code; and how far to go.
+
+    Of `source` the function called `name` is specified, and its code is the source as it is.
 
     Open holes that matter stop the work before code, unless `assume` takes their first suggestions.
     """
 
     prompt: str
     ir: IntermediateRepresentation | None = None
-    language: str = "python"
+    source: str | None = None
+    name: str | None = None
+    language: SourceLanguage = "python"
     constraints: dict[str, Any] | None = None
     until: Until = "code"
     assume: bool = False
@@ -59,17 +64,25 @@ class _Run:
 class SessionPipeline:
     """Takes orders for sessions, and carries them out."""
 
-    def __init__(self, sessions: SessionStore, forward: Forward) -> None:
+    def __init__(self, sessions: SessionStore, forward: Forward, reverse: Reverse) -> None:
         self._sessions = sessions
         self._forward = forward
+        self._reverse = reverse
 
     async def accept(self, caller: Caller, order: Order) -> Session:
         """Store the order, before any model works on it."""
         ir = order.ir.model_dump(mode="json") if order.ir else None
         metadata = {**order.metadata, "language": order.language, "until": order.until}
+        metadata["origin"] = "code" if order.source is not None else "user" if order.ir is not None else "prompt"
         if order.constraints:
             metadata["constraints"] = order.constraints  # for whoever has the code written again
-        new = NewSession(prompt=order.prompt, current_ir=ir, metadata=metadata, description="asked for")
+        new = NewSession(
+            prompt=order.prompt,
+            current_ir=ir,
+            generated_code=order.source,
+            metadata=metadata,
+            description="asked for",
+        )
         return await self._sessions.create(caller, new)
 
     async def work(
@@ -91,15 +104,22 @@ class SessionPipeline:
         return run.session
 
     async def _specify(self, run: _Run, order: Order, spent: Spent) -> IntermediateRepresentation:
+        changes: dict[str, Any] = {}
         if order.ir is not None:
             ir = order.ir
+        elif order.source is not None:
+            await run.progress("reading", {"language": order.language})
+            read = await self._reverse.read(order.source, language=order.language, name=order.name)
+            spent(read.usage, read.timing)
+            ir = read.ir
+            changes["prompt"] = ir.intent.summary
         else:
             specified = await self._forward.specify(order.prompt, language=order.language, progress=run.progress)
             spent(specified.usage, specified.timing)
             ir = specified.ir
         if order.assume:
             ir = assume_first_suggestions(ir)
-        changes: dict[str, Any] = {"current_ir": ir.model_dump(mode="json")}
+        changes["current_ir"] = ir.model_dump(mode="json")
         if not _goes_on(order, ir):
             changes["generation_status"] = "complete"
         await run.store("ir", SessionChanges(**changes))
@@ -124,4 +144,4 @@ class SessionPipeline:
 
 
 def _goes_on(order: Order, ir: IntermediateRepresentation) -> bool:
-    return order.until == "code" and not ir.open_holes
+    return order.until == "code" and order.source is None and not ir.open_holes

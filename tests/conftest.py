@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from functions import reverse
 from functions.cache import FileStore
-from functions.constraints.compilation import MODULES
+from functions.constraints import compilation
 from functions.sentence_model import SentenceModel
 from functions.validation import ConstraintValidator
 from infra.settings import Settings, load_settings
@@ -39,7 +40,9 @@ def embedder() -> SentenceModel:
 
 @pytest.fixture(scope="session")
 async def validator(settings: Settings, model_path: Path) -> AsyncIterator[ConstraintValidator]:
-    validator = ConstraintValidator(settings.validation, model_path / "tokenizer.json", modules=MODULES)
+    validator = ConstraintValidator(
+        settings.validation, model_path / "tokenizer.json", modules=(*compilation.MODULES, *reverse.MODULES)
+    )
     await validator.start()
     yield validator
     await validator.close()
