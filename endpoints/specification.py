@@ -14,7 +14,8 @@ from endpoints.idempotency import CostlyRoute
 from endpoints.openapi import event_stream, problem_responses
 from endpoints.server_sent_events import Event
 from endpoints.work import Emit
-from functions.forward import Implemented, Progress
+from functions.candidate_round import Progress
+from functions.candidates import Implemented
 from functions.generation import Timing, Usage
 from functions.ir import IntermediateRepresentation, ir_schema
 

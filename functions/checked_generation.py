@@ -101,13 +101,18 @@ async def checked_generation(
 
 def in_all(spent: Sequence[Finished]) -> tuple[Usage, Timing]:
     """What several generations took together."""
+    return together([(finished.usage, finished.timing) for finished in spent])
+
+
+def together(spent: Sequence[tuple[Usage, Timing]]) -> tuple[Usage, Timing]:
+    """The sums; the first token is the first one's."""
     usage = Usage(
-        prompt_tokens=sum(f.usage.prompt_tokens for f in spent),
-        cached_tokens=sum(f.usage.cached_tokens for f in spent),
-        completion_tokens=sum(f.usage.completion_tokens for f in spent),
+        prompt_tokens=sum(usage.prompt_tokens for usage, _ in spent),
+        cached_tokens=sum(usage.cached_tokens for usage, _ in spent),
+        completion_tokens=sum(usage.completion_tokens for usage, _ in spent),
     )
-    first = spent[0].timing.time_to_first_token_s if spent else None
-    return usage, Timing(time_to_first_token_s=first, total_s=sum(f.timing.total_s for f in spent))
+    first = spent[0][1].time_to_first_token_s if spent else None
+    return usage, Timing(time_to_first_token_s=first, total_s=sum(timing.total_s for _, timing in spent))
 
 
 def _again(request: GenerationRequest, text: str, violations: list[Violation]) -> GenerationRequest:

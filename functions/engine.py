@@ -147,10 +147,12 @@ class Engine:
                     for event in vllm_adapter.events(output, request.sampling.logprobs):
                         if isinstance(event, CandidateFinished):
                             reasons[event.index] = event.finish_reason
+                            told = {"prompt_tokens": len(prompt), "cached_tokens": cached_tokens}
+                            yield event.model_copy(update=told)
                         else:
                             first_token_s = first_token_s or time.monotonic() - began
                             completion_tokens += event.tokens
-                        yield event
+                            yield event
         except TimeoutError:
             raise GenerationTimeout(request.timeout_s) from None
         except EngineUnavailable as failure:

@@ -1,17 +1,21 @@
 """The way forward: words to a specification, a specification to code. Everything the model writes is checked here."""
 
 import ast
+import asyncio
 import json
-import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from functions.checked_generation import in_all
+from functions.cache import Store
+from functions.candidate_round import CandidateRound, Progress
+from functions.candidates import Candidate, Implemented
+from functions.checked_generation import together
 from functions.constraints.compilation import Compiled, ConstraintCompiler
 from functions.constraints.model import ConstraintSet, SignatureRule, StatedConstraint
 from functions.constraints.reading import named_apart, read_constraint_set
+from functions.evidence import Evidence
 from functions.failures import GenerationCut, Refused
 from functions.generation import (
     CandidateFinished,
@@ -30,7 +34,8 @@ from functions.ir import IntermediateRepresentation, Metadata, Provenance, claus
 from functions.prompting import load_prompt, repair_text, specification_text
 from functions.sandbox import Sandbox
 from functions.specification_checks import checked_ir
-from functions.verification import Evidence, verify
+from functions.type_checks import TypeChecker
+from functions.verifier import Verifier
 from infra.settings import Settings
 
 SPECIFY = "specify.v1"
@@ -39,8 +44,6 @@ IMPLEMENT = "implement.v1"
 MODEL_CONFIDENCE = 0.5
 # One candidate is written as likely as possible; several have to differ.
 SEVERAL_TEMPERATURE = 0.8
-
-Progress = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
 async def _silent(_stage: str, _data: dict[str, Any]) -> None:
@@ -56,46 +59,6 @@ class Specified:
     timing: Timing
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One attempt with its fate."""
-
-    code: str
-    finish_reason: FinishReason
-    evidence: Evidence
-    round: int
-    verification_s: float = 0.0
-
-    def as_json(self) -> dict[str, Any]:
-        """For answers and storage."""
-        checks = [check.as_json() for check in self.evidence.checks]
-        return {
-            "code": self.code,
-            "passed": self.evidence.passed,
-            "finish_reason": self.finish_reason,
-            "round": self.round,
-            "checks": checks,
-        }
-
-
-@dataclass(frozen=True)
-class Implemented:
-    """The best candidate, all others, and what they took."""
-
-    code: str
-    passed: bool
-    candidates: list[Candidate]
-    usage: Usage
-    timing: Timing
-    prompt_version: str = IMPLEMENT
-
-    @property
-    def evidence(self) -> dict[str, Any]:
-        """The winner's checks, and how many there were to choose from."""
-        best = next(candidate for candidate in self.candidates if candidate.code == self.code)
-        return {**best.as_json(), "candidates": len(self.candidates), "prompt_version": self.prompt_version}
-
-
 @dataclass
 class _Written:
     """What one request to the engine gave, candidate by candidate."""
@@ -109,11 +72,19 @@ class Forward:
     """Both steps, over any engine and any sandbox."""
 
     def __init__(
-        self, engine: EngineClient, compiler: ConstraintCompiler, sandbox: Sandbox, settings: Settings
+        self,
+        engine: EngineClient,
+        compiler: ConstraintCompiler,
+        sandbox: Sandbox,
+        settings: Settings,
+        *,
+        types: TypeChecker | None = None,
+        store: Store | None = None,
     ) -> None:
+        """Without `types` no candidate's types are checked; without `store` no verdict is kept."""
         self._engine = engine
         self._compiler = compiler
-        self._sandbox = sandbox
+        self._verifier = Verifier(sandbox, types=types, store=store)
         self._settings = settings
 
     async def specify(self, prompt: str, *, language: str = "python", progress: Progress = _silent) -> Specified:
@@ -149,36 +120,32 @@ class Forward:
     ) -> Implemented:
         """An IR to one Python function: its head forced by the grammar, its behaviour checked in the sandbox.
 
-        `candidates` are written in one batch; when none passes, up to `repairs` further rounds are told what failed.
-        Stops at the first that passes everything. A candidate that was cut is never chosen over a whole one. Raises
-        `ConstraintRefused`, `ConstraintsConflict`, `PromptTooLong`, `EngineUnavailable`, and `GenerationCut` when every
-        candidate was cut.
+        `candidates` are written side by side, the first as likely as possible, and checked as each is finished; the
+        first that passes everything ends the others. When none passes, up to `repairs` further rounds are told what
+        failed of the best one. A candidate that was cut is never chosen over a whole one. Raises `ConstraintRefused`,
+        `ConstraintsConflict`, `PromptTooLong`, `EngineUnavailable`, and `GenerationCut` when every candidate was cut.
         """
         rules = await self._compiled(ir, constraints)
+        self._verifier.start()
+        check = self._check(ir, rules)
         messages = load_prompt(IMPLEMENT).messages("\n".join([specification_text(ir), *rules.prompt]))
         tried: list[Candidate] = []
-        spent: list[Finished] = []
+        rounds: list[CandidateRound] = []
         for number in range(1 + repairs):
             await progress("implementing", {"round": number, "candidates": candidates})
-            several = candidates > 1 or number > 0
-            sampling = self._sampling(n=candidates, temperature=SEVERAL_TEMPERATURE if several else 0.0)
-            written = await self._write(messages, sampling, rules.constraint, progress)
-            if written.finished is not None:
-                spent.append(written.finished)
-            for index, text in sorted(written.texts.items()):
-                candidate = await self._judge(text, written.reasons.get(index, "abort"), ir, rules, number)
-                tried.append(candidate)
-                await progress("candidate", candidate.as_json())
-            best = max(tried, key=lambda c: (c.finish_reason == "stop", c.evidence.score))
+            rounds.append(CandidateRound(self._engine, check, canonical, progress, number))
+            samplings = self._samplings(candidates, number)
+            tried += await rounds[-1].run([self._request(messages, one, rules.constraint) for one in samplings])
+            best = max(tried, key=lambda candidate: candidate.rank)
             if best.evidence.passed:
                 break
             repair = repair_text(ir, best.code, best.evidence.failures)
-            messages = load_prompt(IMPLEMENT).messages(repair)
+            messages = load_prompt(IMPLEMENT).messages("\n".join([repair, *rules.prompt]))
         if best.finish_reason != "stop":
-            raise GenerationCut("the code", sampling.max_tokens)
-        usage, timing = in_all(spent)
+            raise GenerationCut("the code", self._settings.generation.max_tokens)
+        usage, timing = together([(one.usage, one.timing) for one in rounds])
         timing = timing.model_copy(update={"sandbox_s": sum(candidate.verification_s for candidate in tried)})
-        return Implemented(best.code, best.evidence.passed, tried, usage, timing)
+        return Implemented(best, tried, usage, timing, IMPLEMENT)
 
     async def _compiled(self, ir: IntermediateRepresentation, constraints: Any) -> Compiled:
         """The IR's own constraints and those of the request, with the head that the signature forces."""
@@ -195,28 +162,25 @@ class Forward:
         )
         return await self._compiler.compile(together, "python", is_code=True)
 
-    async def _judge(
-        self, text: str, reason: FinishReason, ir: IntermediateRepresentation, rules: Compiled, number: int
-    ) -> Candidate:
-        code = canonical(text)
-        evidence = Evidence()
-        if reason == "stop":
+    def _check(self, ir: IntermediateRepresentation, rules: Compiled) -> Callable[[str], Awaitable[Evidence]]:
+        """Of a candidate's code; candidates of one request that are the same text are checked together."""
+        under_way: dict[str, asyncio.Task[Evidence]] = {}
+
+        async def evidence(code: str) -> Evidence:
             (violations,) = await self._compiler.violations([code], rules)
-            began = time.monotonic()
-            evidence = await verify(code, ir, self._sandbox, violations)
-            return Candidate(code, reason, evidence, number, time.monotonic() - began)
-        return Candidate(code, reason, evidence, number)
+            return await self._verifier.evidence(code, ir, violations)
+
+        async def check(code: str) -> Evidence:
+            if code not in under_way:
+                under_way[code] = asyncio.create_task(evidence(code))
+            return await under_way[code]
+
+        return check
 
     async def _write(
         self, messages: tuple[Message, ...], sampling: Sampling, constraint: Constraint | None, progress: Progress
     ) -> _Written:
-        request = GenerationRequest(
-            id=f"forward-{uuid.uuid4()}",
-            messages=messages,
-            sampling=sampling,
-            constraint=constraint,
-            timeout_s=self._settings.generation.timeout_s,
-        )
+        request = self._request(messages, sampling, constraint)
         written = _Written()
         async for event in self._engine.generate(request):
             match event:
@@ -228,6 +192,23 @@ class Forward:
                 case Finished():
                     written.finished = event
         return written
+
+    def _request(
+        self, messages: tuple[Message, ...], sampling: Sampling, constraint: Constraint | None
+    ) -> GenerationRequest:
+        return GenerationRequest(
+            id=f"forward-{uuid.uuid4()}",
+            messages=messages,
+            sampling=sampling,
+            constraint=constraint,
+            timeout_s=self._settings.generation.timeout_s,
+        )
+
+    def _samplings(self, candidates: int, number: int) -> list[Sampling]:
+        """The first candidate as likely as possible, the others different; a repair's likeliest text is what failed."""
+        sampled = candidates - 1 if number == 0 else candidates
+        first = [self._sampling(temperature=0.0)] if number == 0 else []
+        return first + ([self._sampling(temperature=SEVERAL_TEMPERATURE, n=sampled)] if sampled else [])
 
     def _sampling(self, *, temperature: float, n: int = 1) -> Sampling:
         return Sampling(max_tokens=self._settings.generation.max_tokens, temperature=temperature, n=n)

@@ -92,11 +92,16 @@ class Delta(Wire):
 
 
 class CandidateFinished(Wire):
-    """One candidate of `n` has ended. A `length` finish is a cut, valid prefix: never a valid document."""
+    """One candidate of `n` has ended. A `length` finish is a cut, valid prefix: never a valid document.
+
+    The prompt's tokens are told here already: who leaves the other candidates sees no `Finished`.
+    """
 
     type: Literal["candidate_finished"] = "candidate_finished"
     index: int
     finish_reason: FinishReason
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
 
 
 class Usage(Wire):

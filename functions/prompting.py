@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from functions.evidence import Check
 from functions.generation import Message
 from functions.ir import IntermediateRepresentation
-from functions.verification import Check
 
 _DIRECTORY = Path(__file__).with_name("prompts")
 

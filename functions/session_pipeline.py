@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from functions.callers import Caller
+from functions.candidate_round import Progress
 from functions.failures import Failure
-from functions.forward import Forward, Progress
+from functions.forward import Forward
 from functions.generation import Timing, Usage
 from functions.ir import IntermediateRepresentation, assume_first_suggestions
 from functions.reverse import Reverse, SourceLanguage

@@ -4,60 +4,31 @@ import ast
 import builtins
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from functions.constraints.violations import Violation
+from functions.evidence import Check, Evidence
 from functions.ir import Example, IntermediateRepresentation
+from functions.property_checks import property_checks, unrun_property_checks
 from functions.sandbox import CallResult, Sandbox, SandboxResult
+from functions.type_checks import TypeChecker
 
 _BUILTINS = frozenset(dir(builtins))
 
-Verdict = Literal["passed", "failed", "not_run"]
 RELATIVE_TOLERANCE = 1e-9
 
 
-@dataclass(frozen=True)
-class Check:
-    """One row of evidence: what was checked, how it came out, and what was seen if it did not pass."""
-
-    name: str
-    verdict: Verdict
-    detail: str = ""
-
-    def as_json(self) -> dict[str, str]:
-        """For answers and storage."""
-        return {"name": self.name, "verdict": self.verdict, "detail": self.detail}
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """All that is known of one candidate."""
-
-    checks: list[Check] = field(default_factory=list)
-
-    @property
-    def passed(self) -> bool:
-        """Nothing failed, and nothing was left out because of an earlier failure."""
-        return bool(self.checks) and all(check.verdict == "passed" for check in self.checks)
-
-    @property
-    def score(self) -> tuple[int, int]:
-        """For choosing among candidates: more passed, then fewer failed."""
-        verdicts = [check.verdict for check in self.checks]
-        return verdicts.count("passed"), -verdicts.count("failed")
-
-    @property
-    def failures(self) -> list[Check]:
-        """What a repair has to know."""
-        return [check for check in self.checks if check.verdict == "failed"]
-
-
 async def verify(
-    code: str, ir: IntermediateRepresentation, sandbox: Sandbox, violations: Sequence[Violation] = ()
+    code: str,
+    ir: IntermediateRepresentation,
+    sandbox: Sandbox,
+    violations: Sequence[Violation] = (),
+    *,
+    types: TypeChecker | None = None,
 ) -> Evidence:
     """Check one candidate against its specification; `violations` are what it breaks of the constraints.
 
+    Without `types` there is no row about them. What is dear is not run when something cheaper has failed.
     Raises `Unavailable` when no sandbox can be had.
     """
     checks = [_parses(code)]
@@ -66,9 +37,16 @@ async def verify(
     can_run = all(check.verdict == "passed" for check in checks)
     checks.append(_obeys(violations))
     if not can_run:
-        return Evidence([*checks, *(Check(_name(i), "not_run") for i in range(len(ir.examples)))])
+        unrun = [Check(_name(i), "not_run") for i in range(len(ir.examples))]
+        return Evidence([*checks, *unrun, *unrun_property_checks(ir)])
+    if types is not None:
+        checks.append(await types.check(code))
     result = await sandbox.run(code, [_call(ir, example) for example in ir.examples])
-    return Evidence([*checks, _defines(result), *_examples(ir, result)])
+    checks += [_defines(result), *_examples(ir, result)]
+    if any(check.verdict == "failed" for check in checks):
+        return Evidence([*checks, *unrun_property_checks(ir)], lasting=result.ended == "finished")
+    properties, lasting = await property_checks(code, ir, sandbox)
+    return Evidence([*checks, *properties], lasting=lasting)
 
 
 def signature_of(code: str) -> str | None:

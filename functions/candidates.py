@@ -1,0 +1,81 @@
+"""Candidates of one request for code: each with its fate, and the one that was chosen with the evidence for it."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from functions.evidence import Evidence
+from functions.generation import FinishReason, Timing, Usage
+
+Fate = Literal["passed", "failed", "cut", "stopped", "not_checked"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One attempt. `round` counts the rounds of repair; `tokens` were generated for it."""
+
+    code: str
+    finish_reason: FinishReason
+    evidence: Evidence = field(default_factory=Evidence)
+    round: int = 0
+    index: int = 0
+    tokens: int = 0
+    verification_s: float = 0.0
+
+    @property
+    def fate(self) -> Fate:
+        """What became of it.
+
+        "cut" at the bound of tokens, "stopped" while it was written and "not_checked" when it had been, both because
+        another one had passed everything.
+        """
+        if self.finish_reason != "stop":
+            return "cut" if self.finish_reason == "length" else "stopped"
+        if not self.evidence.checks:
+            return "not_checked"
+        return "passed" if self.evidence.passed else "failed"
+
+    @property
+    def rank(self) -> tuple[bool, bool, tuple[int, int]]:
+        """For choosing: never one that is not whole, then by evidence."""
+        return self.finish_reason == "stop", self.evidence.passed, self.evidence.score
+
+    def as_json(self) -> dict[str, Any]:
+        """For answers and storage."""
+        return {
+            "code": self.code,
+            "passed": self.evidence.passed,
+            "fate": self.fate,
+            "finish_reason": self.finish_reason,
+            "round": self.round,
+            "index": self.index,
+            "tokens": self.tokens,
+            "verification_s": round(self.verification_s, 3),
+            "checks": self.evidence.as_json(),
+        }
+
+
+@dataclass(frozen=True)
+class Implemented:
+    """The best candidate, all of them, and what they took."""
+
+    best: Candidate
+    candidates: list[Candidate]
+    usage: Usage
+    timing: Timing
+    prompt_version: str
+
+    @property
+    def code(self) -> str:
+        """The best candidate's."""
+        return self.best.code
+
+    @property
+    def passed(self) -> bool:
+        """Whether the best candidate passed everything."""
+        return self.best.evidence.passed
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """The best candidate's checks, and how many there were to choose from."""
+        number = len(self.candidates)
+        return {**self.best.as_json(), "candidates": number, "prompt_version": self.prompt_version}
