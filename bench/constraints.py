@@ -12,6 +12,7 @@ import tempfile
 import time
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -162,19 +163,24 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--short", action="store_true", help="a twentieth of the work")
     short = arguments.parse_args().short
+    target = ROOT / "bench" / "results" / "constraints.json"
+    target.parent.mkdir(exist_ok=True)
     tokenizer = LLTokenizer(TOKENIZER.read_text())
     result: dict[str, Any] = {}
-    result["soundness"] = soundness(tokenizer, 1_000 if short else 20_000)
-    result["completeness"] = completeness(tokenizer, 1_000 if short else None)
-    result["masks"] = masks(tokenizer, 40 if short else 400)
-    result["compilation"] = asyncio.run(compilation(5 if short else ROUNDS))
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "soundness": lambda: soundness(tokenizer, 1_000 if short else 20_000),
+        "completeness": lambda: completeness(tokenizer, 1_000 if short else None),
+        "masks": lambda: masks(tokenizer, 40 if short else 400),
+        "compilation": lambda: asyncio.run(compilation(5 if short else ROUNDS)),
+    }
+    for name, measure in parts.items():
+        print(f"Measuring {name} ...", file=sys.stderr)
+        result[name] = measure()
+        target.write_text(json.dumps(result, indent=2, ensure_ascii=False))
     for name, measured, wanted in [("", "measured", "wanted"), *_rows(result)]:
         print(f"{name:38}{measured:>26}{wanted:>14}")
     for place, count in result["completeness"]["refused"][:15]:
         print(f"  refused {count} x: {place}")
-    target = ROOT / "bench" / "results" / "constraints.json"
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(result, indent=2, ensure_ascii=False))
 
 
 if __name__ == "__main__":
