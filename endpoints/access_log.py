@@ -6,6 +6,8 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.callers import Caller
+from infra import telemetry
+from infra import telemetry_names as names
 
 CLIENT_CLOSED_REQUEST = 499
 """nginx's code for "the client went away before an answer"; it is logged, never sent."""
@@ -37,17 +39,26 @@ class AccessLogMiddleware:
         try:
             await self.app(scope, receive, send_counted)
         finally:
-            route = scope.get("route")
+            route: str | None = getattr(scope.get("route"), "path_format", None)
+            seconds = time.perf_counter() - started
+            _measure(scope["method"], route, status, seconds)
             self.log.info(
                 "request",
                 method=scope["method"],
                 # The template of a known route, so that lines group; the path itself only where no route matched.
-                route=getattr(route, "path_format", None) or scope["path"][:200],
+                route=route or scope["path"][:200],
                 status=status,
-                duration_ms=round((time.perf_counter() - started) * 1000, 2),
+                duration_ms=round(seconds * 1000, 2),
                 bytes=sent_bytes,
                 **_identity(scope),
             )
+
+
+def _measure(method: str, route: str | None, status: int, seconds: float) -> None:
+    labels: dict[str, str | int] = {names.HTTP_METHOD: telemetry.known_method(method), names.HTTP_STATUS: status}
+    if route:
+        labels[names.HTTP_ROUTE] = route
+    telemetry.instruments().http_duration.record(seconds, labels)
 
 
 def _identity(scope: Scope) -> dict[str, str | None]:

@@ -17,6 +17,8 @@ from functions.callers import Caller
 from functions.failures import DatabaseUnavailable, Failure, PromptTooLong, Refused, Unavailable
 from functions.generation import Delta, Finished, FinishReason, GenerationEvent, Timing, Usage
 from functions.ledger import Outcome, RateState, Work
+from infra import telemetry
+from infra import telemetry_names as names
 from infra.settings import Settings
 
 NOTHING_USED = (Refused, PromptTooLong, Unavailable)
@@ -124,7 +126,8 @@ async def admitted(
     """
     work = _work(app.settings, request, endpoint, max_tokens or app.settings.generation.max_tokens, generations)
     try:
-        reservation = await app.ledger.admit(caller, work)
+        with telemetry.span(names.ADMISSION, {names.ENDPOINT: endpoint}):
+            reservation = await app.ledger.admit(caller, work)
     except (DatabaseUnavailable, asyncio.CancelledError):
         # Whether it was reserved is not known: no answer came, or nobody waited for it.
         app.afterwards.begin(_told(partial(app.ledger.release, caller, work.id)))
@@ -137,9 +140,15 @@ async def admitted(
         await _tell(app, partial(app.ledger.release, caller, work.id, error=_name(refusal)))
         raise
     except BaseException as error:
-        await _tell(app, partial(app.ledger.settle, caller, work.id, admission.outcome(error)))
+        await _tell(app, partial(app.ledger.settle, caller, work.id, _measured(admission.outcome(error), work)))
         raise
-    await _tell(app, partial(app.ledger.settle, caller, work.id, admission.outcome(None)))
+    await _tell(app, partial(app.ledger.settle, caller, work.id, _measured(admission.outcome(None), work)))
+
+
+def _measured(outcome: Outcome, work: Work) -> Outcome:
+    telemetry.current_span().set_attribute(names.COST_USD, outcome.cost_usd)
+    telemetry.instruments().cost.add(outcome.cost_usd, {names.ENDPOINT: work.endpoint, names.REQUEST_MODEL: work.model})
+    return outcome
 
 
 def _name(error: BaseException | None) -> str | None:

@@ -14,7 +14,7 @@ from functions.generation import EngineClient
 from functions.weights import complete_weights
 from infra.logging_setup import configure_logging
 from infra.settings import Settings, load_secrets, load_telemetry_export
-from infra.telemetry import exported
+from infra.telemetry_export import exported
 
 
 def deployed_app(settings: Settings, engine: EngineClient, embedder: Embedder, store: Store) -> ASGIApp:

@@ -39,6 +39,8 @@ from functions.failures import (
     Unauthenticated,
     Unavailable,
 )
+from infra import telemetry
+from infra import telemetry_names as names
 
 MEDIA_TYPE = "application/problem+json"
 CATALOGUE_PATH = "/docs/problems"
@@ -133,8 +135,17 @@ class Problem:
             document["errors"] = [error.document() for error in self.errors]
         return {**self.members, **document}
 
+    def count(self) -> None:
+        """Say in metrics and in the request's span that it is answered: by its kind, never by its words."""
+        reason = self.kind.name if self.kind else f"http-{self.status}"
+        telemetry.current_span().set_attribute(names.REFUSAL, reason)
+        telemetry.instruments().refusals.add(1, {names.REFUSAL: reason, names.HTTP_STATUS: self.status})
+        if isinstance(self.failure, BudgetExceeded):
+            telemetry.instruments().budget_rejections.add(1, {names.PERIOD: self.failure.period})
+
     def response(self, scope: Scope) -> JSONResponse:
         """The answer to the request of `scope`, in the shape of the API that was asked."""
+        self.count()
         if scope["path"].startswith(openai_errors.PREFIX):
             return openai_errors.error_response(self)
         return JSONResponse(self.document(scope), self.status, headers=self.headers, media_type=MEDIA_TYPE)

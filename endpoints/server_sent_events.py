@@ -85,9 +85,12 @@ class EventStream(Response):
             except ClientGone:
                 return
             except Failure as failure:
-                await send_chunk(self._failed(problem_for(failure), scope).encoded())
+                problem = problem_for(failure)
+                problem.count()
+                await send_chunk(self._failed(problem, scope).encoded())
             except Exception:  # noqa: BLE001 - logged; the status has been sent: what is left is to say so here
                 structlog.get_logger("errors").exception("unexpected error", method=scope["method"], started=True)
+                UNEXPECTED.count()
                 await send_chunk(self._failed(UNEXPECTED, scope).encoded())
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 

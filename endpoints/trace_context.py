@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from endpoints.response_headers import adding_headers
 from infra import telemetry
+from infra import telemetry_names as names
 
 HEADER = "traceparent"
 # Section 3.2: version 00 has exactly four fields; a later version may append more, which are not ours to read.
@@ -57,14 +58,20 @@ class TraceContextMiddleware:
         offered = Headers(scope=scope).getlist(HEADER)
         # More than one is malformed: nobody can say which of them is meant.
         parent = TraceContext.parse(offered[0]) if len(offered) == 1 else None
-        with (
-            telemetry.continued(str(parent) if parent else None),
-            telemetry.tracer().start_as_current_span(scope["method"], kind=SpanKind.SERVER) as span,
-        ):
+        with telemetry.continued(str(parent) if parent else None):
+            span = telemetry.tracer().start_span(_method(scope), kind=SpanKind.SERVER)
             trace = _own(span, parent)
             scope.setdefault("state", {})["trace"] = trace
-            with telemetry.continued(str(trace)):
-                await self.app(scope, receive, _describing(span, scope, adding_headers(send, {HEADER: str(trace)})))
+            # What is inside is the span's child; or, where nothing is exported, carries the trace's ids on.
+            with telemetry.within(span) if span.is_recording() else telemetry.continued(str(trace)):
+                described = _describing(span, scope, adding_headers(send, {HEADER: str(trace)}))
+                try:
+                    await self.app(scope, receive, described)
+                except BaseException as error:
+                    telemetry.note_error(span, error)
+                    raise
+                finally:
+                    span.end()
 
 
 def _own(span: Span, parent: TraceContext | None) -> TraceContext:
@@ -86,13 +93,18 @@ def _describing(span: Span, scope: Scope, send: Send) -> Send:
     async def send_described(message: Message) -> None:
         if message["type"] == "http.response.start":
             route = getattr(scope.get("route"), "path_format", None)
+            method = _method(scope)
             if route:
-                span.update_name(f"{scope['method']} {route}")
-                span.set_attribute("http.route", route)
-            span.set_attribute("http.request.method", scope["method"])
-            span.set_attribute("http.response.status_code", message["status"])
+                span.update_name(f"{method} {route}")
+                span.set_attribute(names.HTTP_ROUTE, route)
+            span.set_attribute(names.HTTP_METHOD, method)
+            span.set_attribute(names.HTTP_STATUS, message["status"])
             if message["status"] >= _SERVER_ERROR:
                 span.set_status(Status(StatusCode.ERROR))
         await send(message)
 
     return send_described
+
+
+def _method(scope: Scope) -> str:
+    return telemetry.known_method(scope["method"])

@@ -12,10 +12,13 @@ from typing import Any
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+from opentelemetry.trace import SpanKind
 from postgrest import APIError, AsyncPostgrestClient
 
 from functions.database_failures import CONNECTION_LOST, DATABASE, LOST_A_RACE, failure_from
 from functions.failures import DatabaseUnavailable, Refused
+from infra import telemetry
+from infra import telemetry_names as names
 
 CONNECTIONS = 100
 # Shorter than what stands in front of the database keeps an idle connection: a write on one that was just closed fails.
@@ -59,23 +62,9 @@ class Database:
         Raises the failures that the function names, `Refused` for values the database cannot hold, `Unauthenticated`,
         `Forbidden`, and `DatabaseUnavailable` within `timeout_s`.
         """
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                try:
-                    return await self._send(function, arguments or {}, token)
-                except (httpx.TransportError, APIError) as error:
-                    if not _may_repeat(error, idempotent=idempotent):
-                        raise
-                await asyncio.sleep(random.uniform(0.01, 0.05))  # noqa: S311 - spreads retries, protects nothing
-                return await self._send(function, arguments or {}, token)
-        except APIError as error:
-            raise failure_from(error, function, anonymous=token is None) from error
-        except TimeoutError:
-            raise DatabaseUnavailable(DATABASE, f"it did not answer within {self._timeout_s:g} s") from None
-        except httpx.TransportError as error:
-            raise DatabaseUnavailable(DATABASE, f"it cannot be reached ({type(error).__name__.strip('_')})") from error
-        except ValueError as error:  # half of a surrogate pair, a number that is none
-            raise Refused("", f"the values cannot be written as JSON: {error}") from None
+        attributes = {names.DB_SYSTEM: names.POSTGRESQL, names.DB_OPERATION: function}
+        with telemetry.span(function, attributes, kind=SpanKind.CLIENT):
+            return await self._call(function, arguments or {}, token, idempotent=idempotent)
 
     async def ping(self) -> float:
         """Seconds that a round trip takes. Raises `DatabaseUnavailable`."""
@@ -86,6 +75,25 @@ class Database:
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+    async def _call(self, function: str, arguments: Mapping[str, Any], token: str | None, *, idempotent: bool) -> Any:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                try:
+                    return await self._send(function, arguments, token)
+                except (httpx.TransportError, APIError) as error:
+                    if not _may_repeat(error, idempotent=idempotent):
+                        raise
+                await asyncio.sleep(random.uniform(0.01, 0.05))  # noqa: S311 - spreads retries, protects nothing
+                return await self._send(function, arguments, token)
+        except APIError as error:
+            raise failure_from(error, function, anonymous=token is None) from error
+        except TimeoutError:
+            raise DatabaseUnavailable(DATABASE, f"it did not answer within {self._timeout_s:g} s") from None
+        except httpx.TransportError as error:
+            raise DatabaseUnavailable(DATABASE, f"it cannot be reached ({type(error).__name__.strip('_')})") from error
+        except ValueError as error:  # half of a surrogate pair, a number that is none
+            raise Refused("", f"the values cannot be written as JSON: {error}") from None
 
     async def _send(self, function: str, arguments: Mapping[str, Any], token: str | None) -> Any:
         call = self._client.rpc(function, dict(arguments))

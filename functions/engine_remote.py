@@ -7,16 +7,19 @@ never started is tried once more, none waits longer than its deadline, and the t
 import asyncio
 import time
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, Final
 
 import modal
 import structlog
+from opentelemetry.trace import Span, SpanKind
 
 from functions.cache import Cache, Store
 from functions.event_batches import Batch, Failed, RemoteGeneration, Started
 from functions.failures import EngineUnavailable, GenerationTimeout
 from functions.generation import EngineState, EngineStatus, Finished, GenerationEvent, GenerationRequest
 from infra import telemetry
+from infra import telemetry_names as names
 from infra.settings import EngineSettings
 
 ATTEMPTS: Final = 2
@@ -63,29 +66,19 @@ class RemoteEngine:
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
         """Stream the events of one request; closing the generator cancels it in its container."""
-        now = time.time()
-        sent = RemoteGeneration(
-            request=request,
-            start_by=now + min(self._cold_start_wait_s, request.timeout_s),
-            finish_by=now + request.timeout_s,
-            traceparent=telemetry.traceparent(),
-        )
-        for attempts_left in reversed(range(ATTEMPTS)):
-            call = _Call(self._generate, sent, self._client)
-            self._keep(call.reader)
-            try:
-                while (event := await call.next_event()) is not None:
+        span = telemetry.tracer().start_span(names.ENGINE_CALL, kind=SpanKind.CLIENT)
+        is_over = False
+        try:
+            async with aclosing(self._attempts(request, span)) as events:
+                async for event in events:
+                    is_over = isinstance(event, Finished)
                     yield event
-            except _CallLostError as lost:
-                _log.warning("engine call lost", passed_on=call.passed_on, reason=str(lost))
-                if call.passed_on or not attempts_left or time.time() > sent.start_by:
-                    raise EngineUnavailable("the engine", str(lost)) from lost
-            else:
-                return
-            finally:
-                if not call.is_over:
-                    # Not awaited: a consumer that went away, or a server that is cancelling it, waits for nobody.
-                    self._keep(asyncio.create_task(call.cancel()))
+        except BaseException as error:
+            if not is_over:
+                telemetry.note_error(span, error)
+            raise
+        finally:
+            span.end()
 
     async def status(self) -> EngineStatus:
         """From Modal's own counts, at most a second old: asking starts no container.
@@ -100,6 +93,32 @@ class RemoteEngine:
     async def close(self) -> None:
         """Wait until every cancellation that is under way has reached Modal."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _attempts(self, request: GenerationRequest, span: Span) -> AsyncGenerator[GenerationEvent, None]:
+        now = time.time()
+        sent = RemoteGeneration(
+            request=request,
+            start_by=now + min(self._cold_start_wait_s, request.timeout_s),
+            finish_by=now + request.timeout_s,
+            traceparent=telemetry.traceparent(span if span.is_recording() else None),
+        )
+        for attempts_left in reversed(range(ATTEMPTS)):
+            call = _Call(self._generate, sent, self._client, span)
+            self._keep(call.reader)
+            try:
+                while (event := await call.next_event()) is not None:
+                    yield event
+            except _CallLostError as lost:
+                span.add_event(names.CALL_LOST)
+                _log.warning("engine call lost", passed_on=call.passed_on, reason=str(lost))
+                if call.passed_on or not attempts_left or time.time() > sent.start_by:
+                    raise EngineUnavailable("the engine", str(lost)) from lost
+            else:
+                return
+            finally:
+                if not call.is_over:
+                    # Not awaited: a consumer that went away, or a server that is cancelling it, waits for nobody.
+                    self._keep(asyncio.create_task(call.cancel()))
 
     async def _ask_status(self) -> EngineStatus:
         try:
@@ -137,8 +156,9 @@ class _Call:
     cancelled by its id, which comes with its first batch, maybe after the consumer has gone.
     """
 
-    def __init__(self, generate: Generate, sent: RemoteGeneration, client: modal.Client | None) -> None:
+    def __init__(self, generate: Generate, sent: RemoteGeneration, client: modal.Client | None, span: Span) -> None:
         self._client = client
+        self._span = span
         self.passed_on = False
         self.is_over = False
         self._sent = sent
@@ -199,6 +219,7 @@ class _Call:
                 batch = Batch.model_validate_json(text)
                 if not self._id.done() and isinstance(batch.events[0], Started):
                     self._id.set_result(batch.events[0].call_id)
+                    self._span.add_event(names.CONTAINER_TOOK_IT)
                 self._batches.put_nowait(batch)
         except Exception as error:  # noqa: BLE001 - Modal's client raises errors of several libraries, and the remote's
             _log.warning("engine call failed", error=type(error).__name__, detail=str(error)[:500])

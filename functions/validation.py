@@ -21,6 +21,8 @@ from functions.generation import Constraint
 from functions.validation_child import trial
 from functions.validation_pool import NAME, LimitedProcesses, WorkerDied
 from functions.validation_trial import Figures
+from infra import telemetry
+from infra import telemetry_names as names
 from infra.settings import ValidationSettings
 
 log = structlog.get_logger()
@@ -108,6 +110,12 @@ class ConstraintValidator:
         answer is not remembered.
         """
         digest = constraint.digest
+        hit = digest in self._verdicts or digest in self._under_way
+        telemetry.instruments().cache_lookups.add(1, {names.CACHE: names.VERDICTS, names.HIT: hit})
+        with telemetry.span(names.VALIDATE, {names.CONSTRAINT_KIND: constraint.kind, names.HIT: hit}):
+            return await self._checked(digest, constraint)
+
+    async def _checked(self, digest: str, constraint: Constraint) -> Verdict:
         known = self._verdicts.get(digest)
         if known is not None:
             self._verdicts.move_to_end(digest)

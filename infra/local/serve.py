@@ -27,7 +27,8 @@ from infra.local.postgres_files import PostgresError
 from infra.local.stack import Developer, LocalStackError, developer, embedded_stack, named_stack
 from infra.logging_setup import configure_logging
 from infra.migrations import MigrationError
-from infra.settings import SettingsError, has_own_supabase, load_settings, serving_port
+from infra.settings import SettingsError, has_own_supabase, load_settings, load_telemetry_export, serving_port
+from infra.telemetry_export import exported
 
 STATE = Path(".local")
 HOST = "127.0.0.1"
@@ -40,9 +41,12 @@ EXPECTED = (LocalStackError, MigrationError, ModelError, PostgresError, Settings
 
 
 async def serve() -> None:
-    """Run until SIGINT or SIGTERM."""
+    """Run until SIGINT or SIGTERM. With OTEL_EXPORTER_OTLP_ENDPOINT set, traces and metrics go there."""
     settings = load_settings("local")
-    with _listen(serving_port()) as listener:
+    with (
+        _listen(serving_port()) as listener,
+        exported("lift-sys", settings.environment, settings.telemetry, load_telemetry_export()),
+    ):
         port = listener.getsockname()[1]
         model = prepare_model(STATE / "model", say)
         log = (STATE / "server.log").open("a", buffering=1)

@@ -1,65 +1,140 @@
-"""Spans arrive at a real HTTP receiver, by content; without an export there is nothing to arrive."""
+"""Spans and metrics arrive at a real HTTP receiver, by content; without an export there is nothing to arrive."""
 
 import io
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+import socket
+import time
 
 import pytest
 import structlog
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from infra import telemetry
+from infra import telemetry_names as names
 from infra.logging_setup import configure_logging
+from infra.settings import TelemetrySettings
+from infra.telemetry_export import exported
+from tests.otlp_receiver import exporting, receiver, values
 
-PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-# In a process of its own, as a provider is global and set once.
-EXPORTING = """
-import sys
-from infra import telemetry
-from infra.settings import TelemetryExport, TelemetrySettings
-export = TelemetryExport.model_validate(
-    {"otel_exporter_otlp_endpoint": sys.argv[1], "otel_exporter_otlp_headers": "authorization=Basic%20abc=="}
-)
-settings = TelemetrySettings(record_content=False, sample_ratio=1.0, export=True)
-with telemetry.exported("lift-sys-web", "staging", settings, export):
-    with telemetry.continued(sys.argv[2]), telemetry.tracer().start_as_current_span("chat tiny") as span:
-        span.set_attribute(telemetry.USAGE_INPUT_TOKENS, 7)
-        print(telemetry.traceparent())
-"""
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 
 
-def test_a_span_reaches_the_collector_as_a_child_of_the_callers():
-    with collector() as (address, received):
-        printed = run_exporting(address)
-
-    (path, authorization, body), *rest = received
-    assert not rest
+def test_a_span_reaches_the_receiver_as_a_child_of_the_callers():
+    with receiver() as received:
+        with (
+            exporting(received.address, headers="authorization=Basic%20abc=="),
+            telemetry.continued(PARENT),
+            telemetry.span("chat tiny", {names.USAGE_INPUT_TOKENS: 7}),
+        ):
+            carried_on = telemetry.traceparent()
+        (path, headers, body) = next(request for request in received.bodies if request[0] == "/v1/traces")
     assert path == "/v1/traces"
-    assert authorization == "Basic abc=="
+    assert headers["authorization"] == "Basic abc=="
     (sent,) = ExportTraceServiceRequest.FromString(body).resource_spans
-    resource = {attribute.key: attribute.value.string_value for attribute in sent.resource.attributes}
-    assert resource["service.name"] == "lift-sys-web"
+    resource = values(sent.resource.attributes)
+    assert resource["service.name"] == "lift-sys-test"
     assert resource["deployment.environment.name"] == "staging"
-    (span,) = sent.scope_spans[0].spans
-    assert span.name == "chat tiny"
-    assert span.trace_id.hex() == PARENT.split("-")[1]
+    assert resource["service.instance.id"]
+    span = received.span("chat tiny")
+    assert span.trace_id.hex() == TRACE
     assert span.parent_span_id.hex() == PARENT.split("-")[2]
-    assert {a.key: a.value.int_value for a in span.attributes} == {"gen_ai.usage.input_tokens": 7}
-    assert printed == f"00-{span.trace_id.hex()}-{span.span_id.hex()}-01"
+    assert values(span.attributes) == {"gen_ai.usage.input_tokens": 7}
+    assert carried_on == f"00-{TRACE}-{span.span_id.hex()}-01"
 
 
-def test_an_unreachable_collector_does_not_keep_a_process_from_ending():
-    assert run_exporting("http://127.0.0.1:9").startswith("00-")
+def test_measurements_arrive_as_histograms_and_counters():
+    with receiver() as received:
+        with exporting(received.address):
+            telemetry.instruments().time_to_first_token.record(0.3, {names.REQUEST_MODEL: "tiny"})
+            telemetry.instruments().refusals.add(2, {names.REFUSAL: "rate-limited"})
+        (point,) = received.metrics["gen_ai.server.time_to_first_token"].histogram.data_points
+        assert (point.count, point.sum) == (1, 0.3)
+        assert 0.32 in point.explicit_bounds
+        assert received.points("lift_sys.refusals") == [({"lift_sys.refusal": "rate-limited"}, 2)]
+
+
+def test_a_process_may_export_again_after_it_has_ended():
+    for _ in range(2):
+        with receiver() as received:
+            with exporting(received.address), telemetry.span("job"):
+                pass
+            assert received.span("job").name == "job"
+    with telemetry.span("nowhere") as span:
+        assert not span.is_recording()
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_receiver_that_is_down_or_silent_is_waited_for_by_nobody(*, refused: bool, capfd: pytest.CaptureFixture[str]):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        if not refused:
+            listener.listen()  # accepts, and never answers
+        with exporting(f"http://127.0.0.1:{listener.getsockname()[1]}"):
+            began = time.monotonic()
+            for _ in range(10_000):  # more than wait at once
+                with telemetry.span("lost"):
+                    telemetry.instruments().refusals.add(1)
+            recorded_s = time.monotonic() - began
+            began = time.monotonic()
+        assert time.monotonic() - began < 12
+    assert recorded_s < 5
+    assert capfd.readouterr().err == ""
+
+
+def test_what_did_not_arrive_is_counted_and_the_count_arrives_later():
+    with receiver() as received:
+        received.status = 400
+        with exporting(received.address):
+            for _ in range(600):  # a batch is 512
+                with telemetry.span("lost"):
+                    pass
+            until = time.monotonic() + 10
+            while received.refused < 1 and time.monotonic() < until:
+                time.sleep(0.01)
+            received.status = 200
+        assert received.points("lift_sys.telemetry.export_failures") == [({"lift_sys.telemetry.signal": "traces"}, 512)]
+        assert len(received.spans) == 600 - 512
+
+
+@pytest.mark.parametrize("sampled_by_caller", [True, False])
+def test_the_operators_share_is_not_the_callers_to_raise(*, sampled_by_caller: bool):
+    with receiver() as received:
+        with exporting(received.address, sample_ratio=0.25):
+            for number in range(400):
+                trace = f"{number + 1:016x}{number * 2**64 // 400:016x}"
+                with telemetry.continued(f"00-{trace}-b7ad6b7169203331-0{int(sampled_by_caller)}"):  # noqa: SIM117
+                    with telemetry.span("outer"), telemetry.span("inner"):
+                        pass
+        outer = [span for span in received.spans if span.name == "outer"]
+        assert len(outer) == (100 if sampled_by_caller else 0)
+        assert len(received.spans) == 2 * len(outer)
+
+
+def test_what_went_wrong_is_told_without_its_words():
+    with receiver() as received:
+        with (
+            exporting(received.address),
+            pytest.raises(ValueError, match="swordfish"),
+            telemetry.span("failing"),
+        ):
+            raise ValueError("swordfish")
+        span = received.span("failing")
+        assert span.status.code == span.status.STATUS_CODE_ERROR
+        assert values(span.attributes) == {"error.type": "ValueError"}
+        assert not span.events
+        assert "swordfish" not in received.text
+
+
+def test_nothing_is_begun_without_an_export():
+    settings = TelemetrySettings(record_content=True, sample_ratio=1.0, export=False)
+    with exported("lift-sys", "local", settings, None), telemetry.span("nowhere") as span:
+        assert not span.is_recording()
+        assert not telemetry.records_content()
 
 
 def test_a_callers_trace_is_carried_on_without_any_export():
-    with telemetry.continued(PARENT):
+    with telemetry.continued(PARENT), telemetry.span("inside"):
         assert telemetry.traceparent() == PARENT
     assert telemetry.traceparent() is None
 
@@ -82,37 +157,6 @@ def test_a_log_line_is_one_json_object_with_its_trace():
     line = json.loads(written.getvalue())
     assert line["event"] == "admitted"
     assert line["request_id"] == "r-1"
-    assert line["trace_id"] == PARENT.split("-")[1]
+    assert line["trace_id"] == TRACE
+    assert line["span_id"] == PARENT.split("-")[2]
     assert line["level"] == "info"
-
-
-def run_exporting(address: str) -> str:
-    finished = subprocess.run(  # noqa: S603 - this interpreter, a fixed program
-        [sys.executable, "-c", EXPORTING, address, PARENT], capture_output=True, text=True, check=True, timeout=60
-    )
-    return finished.stdout.strip()
-
-
-@contextmanager
-def collector() -> Iterator[tuple[str, list[tuple[str, str | None, bytes]]]]:
-    received: list[tuple[str, str | None, bytes]] = []
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            received.append((self.path, self.headers["authorization"], body))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", received
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
