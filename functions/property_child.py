@@ -19,6 +19,7 @@ from functions.type_fitting import fits
 SERVANTS = 3
 """A candidate may hang or crash so often; after that it is not called any more."""
 CALL_S = 1.0
+DEFINE_S = 3.0
 BUDGET_S = 3.0
 """Wall time of the whole search: what has been found by then is the answer."""
 INPUTS = 100
@@ -42,9 +43,11 @@ def search(properties: dict[str, Any], code: str, servants: Sequence[Servant]) -
     def call(expression: str) -> dict[str, Any] | None:
         while waiting and not ready:
             servant = waiting.pop(0)
-            answer = servant.ask({"code": code}, CALL_S)
+            answer = servant.ask({"code": code}, DEFINE_S)
             if answer is not None and answer.get("error") is None:
                 ready.append(servant)
+            else:
+                lost.append("its definition")
         answer = ready[0].ask({"call": expression}, CALL_S) if ready else None
         if answer is None and ready:
             ready.pop().end()
@@ -56,11 +59,7 @@ def search(properties: dict[str, Any], code: str, servants: Sequence[Servant]) -
     return {
         "tried": found.tried,
         "faults": [{"about": about, **fault} for about, (_, fault) in sorted(found.smallest.items())],
-        "unheld": [
-            {"about": about, "why": why}
-            for about, why in sorted(found.unheld.items())
-            if about not in found.smallest and about not in found.held
-        ],
+        "unheld": [{"about": about, "why": why} for about, why in sorted(found.unheld.items())],
         "lost": [expression[:200] for expression in lost],
     }
 
@@ -85,10 +84,16 @@ class _Search:
         self._until = time.monotonic() + BUDGET_S
         self._outcomes: dict[str, dict[str, Any] | None] = {}
         self.smallest: dict[int, tuple[tuple[int, str], dict[str, str]]] = {}
-        self.unheld: dict[int, str] = {}
-        self.held: set[int] = set()
-        self._contradicted: set[int] = set()
+        self._contradicted: dict[int, str] = {}
+        self._unclear: dict[int, str] = {}
+        self._held: set[int] = set()
         self.tried = 0
+
+    @property
+    def unheld(self) -> dict[int, str]:
+        """Why an assertion says nothing of the candidate: it contradicts an example, or no call could be put in it."""
+        unclear = {about: why for about, why in self._unclear.items() if about not in self._held}
+        return {**unclear, **self._contradicted}
 
     def run(self) -> None:
         """Try inputs until nothing new breaks, or the time is up."""
@@ -137,8 +142,7 @@ class _Search:
             value = _value(result)
             for about in range(len(self._assertions)):
                 if self._says(about, arguments, value) is False:
-                    self.unheld.setdefault(about, f"example {number} contradicts it")
-                    self._contradicted.add(about)
+                    self._contradicted.setdefault(about, f"example {number} contradicts it")
 
     def _broken_by(self, arguments: Arguments) -> set[int]:
         """What the candidate breaks with this input, noted with the smallest so far."""
@@ -176,9 +180,9 @@ class _Search:
         try:
             holds = bool(eval(self._assertions[about], names))  # noqa: S307 - the user's own, in the user's own sandbox
         except Exception as error:  # noqa: BLE001 - whatever it raises, it says nothing of this input
-            self.unheld.setdefault(about, f"it cannot be evaluated: {type(error).__name__}: {str(error)[:200]}")
+            self._unclear.setdefault(about, f"it cannot be evaluated: {type(error).__name__}: {str(error)[:200]}")
             return None
-        self.held.add(about)
+        self._held.add(about)
         return holds
 
     def _note(self, about: int, expression: str, arguments: Arguments, seen: str) -> int:
