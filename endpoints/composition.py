@@ -118,7 +118,8 @@ async def assemble(
         life.push_async_callback(types.close)
         sandbox = ProcessSandbox(settings.sandbox)
         forward = Forward(engine, compiler, sandbox, settings, types=types, store=store)
-        backward = reverse.Reverse(validator, sandbox, Asker(engine, settings))
+        asker = Asker(engine, settings)
+        backward = reverse.Reverse(validator, sandbox, asker)
         ledger = Ledger(database, ActingTokens(signer).token, settings.limits)
         longest_s = LEASE_FACTOR * settings.generation.timeout_s
         yield Services(
@@ -129,6 +130,7 @@ async def assemble(
             extractor=extractor,
             forward=forward,
             reverse=backward,
+            asker=asker,
             pipeline=SessionPipeline(sessions, forward, backward),
             sessions=sessions,
             search=search,

@@ -13,6 +13,7 @@ from endpoints.auth import Authenticator
 from endpoints.console.running import RunningOrders
 from endpoints.database_check import DatabaseCheck
 from functions.api_keys import ApiKeys
+from functions.asking import Asker
 from functions.constraints.compilation import ConstraintCompiler
 from functions.constraints.extraction.limited import Extractor
 from functions.embeddings import Embedder
@@ -45,6 +46,7 @@ class Services:
     extractor: Extractor
     forward: Forward
     reverse: Reverse
+    asker: Asker
     pipeline: SessionPipeline
     sessions: SessionStore
     search: SessionSearch

@@ -1,9 +1,9 @@
-"""From open questions to a closed specification: holes, their resolutions, finalize, abandon."""
+"""From open questions to a closed specification: holes, finalize, abandon."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from endpoints.guard import App, Editor, GuardedRoute, Reader
@@ -14,8 +14,6 @@ from functions.sessions import Session
 
 router = APIRouter(route_class=GuardedRoute, prefix="/api/sessions/{session_id}", tags=["sessions"])
 
-HoleId = Annotated[str, Path(min_length=1, max_length=200)]
-
 
 class Holes(BaseModel):
     """The open questions of the current specification, with the suggestions there are."""
@@ -24,27 +22,11 @@ class Holes(BaseModel):
     next_cursor: str | None = Field(default=None, description="Always null: a specification's holes are one page.")
 
 
-class Resolution(BaseModel):
-    """The answer to a hole's question: of the hole's expected type, or in words."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"answer": "raise ValueError"}]})
-    answer: Any
-
-
 @router.get("/holes", responses=problem_responses(404))
 async def list_holes(app: App, caller: Reader, session_id: SessionId) -> Holes:
     """What is still to be decided."""
     session = await app.sessions.get(caller, session_id)
     return Holes(items=session.holes)
-
-
-@router.post("/holes/{hole_id}/resolve", response_model=Session, responses=problem_responses(404, 409, 412, 428))
-async def resolve_hole(
-    app: App, caller: Editor, session_id: SessionId, hole_id: HoleId, version: ExpectedVersion, body: Resolution
-) -> Response:
-    """Store the answer and close the hole. A new version."""
-    session = await app.sessions.resolve_hole(caller, session_id, hole_id, expected_version=version, answer=body.answer)
-    return session_response(session)
 
 
 @router.post("/finalize", response_model=Session, responses=problem_responses(404, 409, 412, 428))
