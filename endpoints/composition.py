@@ -131,6 +131,7 @@ async def assemble(
             forward=forward,
             reverse=backward,
             asker=asker,
+            sandbox=sandbox,
             pipeline=SessionPipeline(sessions, forward, backward),
             sessions=sessions,
             search=search,

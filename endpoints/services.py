@@ -25,6 +25,7 @@ from functions.operation import Operation
 from functions.profiles import Profiles
 from functions.read_limits import ReadLimits
 from functions.reverse import Reverse
+from functions.sandbox import Sandbox
 from functions.session_feed import SessionFeed
 from functions.session_pipeline import SessionPipeline
 from functions.session_search import SessionSearch
@@ -47,6 +48,7 @@ class Services:
     forward: Forward
     reverse: Reverse
     asker: Asker
+    sandbox: Sandbox
     pipeline: SessionPipeline
     sessions: SessionStore
     search: SessionSearch
