@@ -129,9 +129,10 @@ class Engine:
         from functions.cache import DictStore
         from functions.engine_remote import LAST_START, start_times
         from functions.snapshots import wake_or_restart
+        from infra import telemetry, telemetry_names
         from infra.logging_setup import configure_logging
         from infra.settings import load_telemetry_export
-        from infra.telemetry import exported
+        from infra.telemetry_export import exported
 
         self.life = AsyncExitStack()
         self.life.enter_context(
@@ -141,6 +142,10 @@ class Engine:
         started_s = (await self.engine.status()).last_start_s
         if scaling.memory_snapshot:
             started_s = await wake_or_restart(self.engine, weights.reload.aio)
+        # Here and not in the engine, which has started before anything could be sent away.
+        telemetry.instruments().engine_start.record(
+            started_s or 0.0, {telemetry_names.REQUEST_MODEL: settings.engine.model}
+        )
         await start_times(DictStore(cache), settings.engine).put(LAST_START, str(started_s).encode())
 
     @modal.method()

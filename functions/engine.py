@@ -9,11 +9,13 @@ import contextlib
 import itertools
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from functions import vllm_adapter
+from functions.engine_telemetry import GenerationTrace
 from functions.failures import EngineUnavailable, GenerationTimeout
 from functions.generation import (
     CandidateFinished,
@@ -27,6 +29,8 @@ from functions.generation import (
     Usage,
 )
 from functions.warm_up import warm_up_requests
+from infra import telemetry
+from infra import telemetry_names as names
 from infra.settings import EngineSettings
 
 _log = structlog.get_logger()
@@ -116,14 +120,27 @@ class Engine:
         core = self._ready_core()
         if core is None:
             raise self._unavailable()
-        async with contextlib.aclosing(self._events(core, request)) as events:
-            async for event in events:
-                if isinstance(event, CandidateFinished) and event.finish_reason == "abort" and self._state != "ready":
-                    raise self._unavailable()  # it was not the caller who ended it
-                yield event
+        waiting = max(0, sum(self._in_flight.values()) - self._settings.max_num_seqs)
+        traced = GenerationTrace(request, self._settings.model, waiting=waiting)
+        seen = _Seen()
+        try:
+            async with contextlib.aclosing(self._events(core, request, seen)) as events:
+                async for event in events:
+                    self._raise_if_ended_by_us(event)
+                    traced.note(event)
+                    yield event
+        except BaseException as error:
+            traced.failed(error)
+            raise
+        finally:
+            traced.end(seen.phases)
+
+    def _raise_if_ended_by_us(self, event: GenerationEvent) -> None:
+        if isinstance(event, CandidateFinished) and event.finish_reason == "abort" and self._state != "ready":
+            raise self._unavailable()  # it was not the caller who ended it
 
     async def _events(
-        self, core: vllm_adapter.Core, request: GenerationRequest
+        self, core: vllm_adapter.Core, request: GenerationRequest, seen: "_Seen"
     ) -> AsyncGenerator[GenerationEvent, None]:
         began = time.monotonic()
         deadline = asyncio.get_running_loop().time() + request.timeout_s
@@ -144,6 +161,7 @@ class Engine:
                     if output is None:
                         break
                     cached_tokens = max(cached_tokens, output.num_cached_tokens or 0)
+                    seen.phases = vllm_adapter.phases(output)
                     for event in vllm_adapter.events(output, request.sampling.logprobs):
                         if isinstance(event, CandidateFinished):
                             reasons[event.index] = event.finish_reason
@@ -218,11 +236,12 @@ class Engine:
         self._core = core
         self._last_start_s = round(time.monotonic() - self._start_began, 1)
         self._state, self._detail = "ready", ""
+        telemetry.instruments().engine_start.record(self._last_start_s, {names.REQUEST_MODEL: self._settings.model})
         _log.info("engine ready", seconds=self._last_start_s, model=self._settings.model)
 
     async def _warm_up(self, core: vllm_adapter.Core) -> None:
         for request in warm_up_requests():
-            async for _ in self._events(core, request):
+            async for _ in self._events(core, request, _Seen()):
                 pass
 
     async def _lived_s(self) -> float:
@@ -241,6 +260,13 @@ class Engine:
         core, self._core = self._core, None
         if core is not None:
             await vllm_adapter.end_core(core)
+
+
+@dataclass
+class _Seen:
+    """What vLLM said of a generation beside its events."""
+
+    phases: vllm_adapter.Phases | None = None
 
 
 def _said(error: Exception) -> str:

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from functions.failures import Unavailable
+from infra import telemetry
+from infra import telemetry_names as names
 from infra.settings import SandboxSettings
 
 # Not a virtual environment's link, whose target may not be visible in there.
@@ -119,6 +121,12 @@ class ProcessSandbox:
 
     async def run(self, code: str, calls: Sequence[str]) -> SandboxResult:
         """See `Sandbox`. Raises `Unavailable` when no process can be started."""
+        with telemetry.span(names.SANDBOX, {names.SANDBOX_CALLS: len(calls)}) as span:
+            result = await self._run_in_turn(code, calls)
+            span.set_attribute(names.SANDBOX_ENDED, result.ended)
+            return result
+
+    async def _run_in_turn(self, code: str, calls: Sequence[str]) -> SandboxResult:
         output = await self._start({"code": code, "calls": list(calls)})
         return output if isinstance(output, SandboxResult) else _result(output, self._settings.output_bytes)
 

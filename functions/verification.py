@@ -12,6 +12,8 @@ from functions.ir import Example, IntermediateRepresentation
 from functions.property_checks import property_checks, unrun_property_checks
 from functions.sandbox import CallResult, Sandbox, SandboxResult
 from functions.type_checks import TypeChecker
+from infra import telemetry
+from infra import telemetry_names as names
 
 _BUILTINS = frozenset(dir(builtins))
 
@@ -31,6 +33,20 @@ async def verify(
     Without `types` there is no row about them. What is dear is not run when something cheaper has failed.
     Raises `Unavailable` when no sandbox can be had.
     """
+    with telemetry.span(names.VERIFY) as span:
+        evidence = await _checked(code, ir, sandbox, violations, types)
+        passed, failed = evidence.score
+        span.set_attributes({names.CHECKS_PASSED: passed, names.CHECKS_FAILED: -failed})
+        return evidence
+
+
+async def _checked(
+    code: str,
+    ir: IntermediateRepresentation,
+    sandbox: Sandbox,
+    violations: Sequence[Violation],
+    types: TypeChecker | None,
+) -> Evidence:
     checks = [_parses(code)]
     if checks[0].verdict == "passed":
         checks += [_has_signature(code, ir), _knows_its_names(code)]

@@ -11,7 +11,7 @@ import multiprocessing
 import os
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from functions.failures import ConstraintRefused, EngineUnavailable, PromptTooLong, Refused
 from functions.generation import (
@@ -107,7 +107,7 @@ def _start_core(settings: EngineSettings, model_path: Path) -> Core:
             enforce_eager=settings.enforce_eager,
             enable_prefix_caching=True,
             enable_sleep_mode=settings.sleep_level > 0,
-            # Prompts are never logged; counts and times are in our own events, at no cost per step.
+            # Prompts are never logged. Of vLLM's statistics only the times in its outputs are used.
             enable_log_requests=False,
             disable_log_stats=True,
             use_tqdm_on_load=False,
@@ -120,9 +120,36 @@ def _start_core(settings: EngineSettings, model_path: Path) -> Core:
                 "disable_any_whitespace": True,
                 "disable_additional_properties": True,
             },
-        )
+        ),
+        stat_loggers=[_quiet_statistics()],  # asks for times although statistics are off
     )
     return core
+
+
+def _quiet_statistics() -> Any:
+    """A class of loggers that log nothing: without one of this kind, vLLM adds its own, which count at every step."""
+    from vllm.v1.metrics.loggers import PrometheusStatLogger  # noqa: PLC0415 - see the module's docstring
+
+    class Quiet(PrometheusStatLogger):  # type: ignore[misc] # untyped, as all of vLLM here
+        def __init__(self, *_: Any, **__: Any) -> None:
+            pass
+
+        def record(self, *_: Any, **__: Any) -> None:
+            pass
+
+        def record_sleep_state(self, *_: Any, **__: Any) -> None:
+            pass
+
+        def record_admission_rejection(self, *_: Any, **__: Any) -> None:
+            pass
+
+        def log(self) -> None:
+            pass
+
+        def log_engine_initialized(self) -> None:
+            pass
+
+    return Quiet
 
 
 class _InEachProcess:
@@ -279,6 +306,23 @@ async def outputs(
         raise EngineUnavailable("the engine", "its process died and is being started again") from error
     except EngineGenerateError as error:
         raise EngineUnavailable("the engine", "the generation broke off", retry_after_s=1.0) from error
+
+
+class Phases(NamedTuple):
+    """When a generation was queued, taken into the batch, and wrote: seconds of the monotonic clock; 0 is not yet."""
+
+    queued: float
+    scheduled: float
+    first_token: float
+    last_token: float
+
+
+def phases(output: Any) -> Phases | None:
+    """What vLLM knows by now of one of the candidates; None where it counts nothing."""
+    metrics = output.metrics
+    if metrics is None:
+        return None
+    return Phases(metrics.queued_ts, metrics.scheduled_ts, metrics.first_token_ts, metrics.last_token_ts)
 
 
 def events(output: Any, logprobs: int | None) -> Iterator[Delta | CandidateFinished]:
