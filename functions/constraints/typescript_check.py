@@ -83,7 +83,7 @@ def _names(root: Node, source: bytes, forbidden: Mapping[str, str]) -> Iterator[
 def _calls(root: Node, source: bytes, forbidden: Mapping[str, str]) -> Iterator[Violation]:
     guarded = guarded_prefixes(forbidden)
     for node in descendants(root) if forbidden else ():
-        if node.type not in {"identifier", "shorthand_property_identifier"} or _is_bound(node):
+        if node.type not in {"identifier", "shorthand_property_identifier"} or _is_bound(node) or _is_of_type(node):
             continue
         chain = text_of(node, source)
         place = node
@@ -104,6 +104,14 @@ def _is_object_of(node: Node) -> bool:
         return False
     is_plain = all(child.type != "optional_chain" for child in parent.children)
     return is_plain and parent.child_by_field_name("object") == node
+
+
+def _is_of_type(node: Node) -> bool:
+    """Whether it is the namespace of a type (`a.b.T`), which nothing can be called through."""
+    parent = node.parent
+    while parent is not None and parent.type == "nested_identifier":
+        parent = parent.parent
+    return parent is not None and parent.type == "nested_type_identifier"
 
 
 def _is_bound(node: Node) -> bool:
