@@ -93,7 +93,10 @@ class CandidateRound:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        return [self._candidate(index) for index in range(len(self._attempts))]
+        candidates = [self._candidate(index) for index in range(len(self._attempts))]
+        known = {candidate.code: candidate.evidence for candidate in candidates if candidate.evidence.checks}
+        # The same text has the same evidence, also where the round was over before it was told so.
+        return [replace(one, evidence=known.get(one.code, one.evidence)) for one in candidates]
 
     @property
     def usage(self) -> Usage:

@@ -2,6 +2,7 @@
 
 import ast
 import json
+from typing import Any
 
 import jsonschema
 import pytest
@@ -12,6 +13,7 @@ from functions.engine import Engine
 from functions.failures import PromptTooLong, Refused
 from functions.forward import Forward
 from functions.ir import IntermediateRepresentation, ir_schema
+from functions.prompting import repair_text
 from functions.sandbox import ProcessSandbox
 from functions.validation import ConstraintValidator
 from functions.verification import signature_of
@@ -58,6 +60,48 @@ async def test_the_best_of_several_candidates_is_kept(forward: Forward):
     kept = next(c for c in implemented.candidates if c.code == implemented.code)
     assert kept.evidence.score == best
     assert implemented.passed == kept.evidence.passed
+
+
+async def test_the_first_that_passes_ends_the_others_and_what_was_written_is_counted(forward: Forward, engine: Engine):
+    ir = IntermediateRepresentation.model_validate(
+        {
+            "intent": {"summary": "Return any integer."},
+            "signature": {"name": "some_number", "parameters": [{"name": "n", "type": "int"}], "returns": "int"},
+        }
+    )
+    told: list[dict[str, Any]] = []
+
+    async def progress(stage: str, data: dict[str, Any]) -> None:
+        if stage == "candidate":
+            told.append(data)
+
+    implemented = await forward.implement(ir, candidates=4, repairs=2, progress=progress)
+    assert implemented.passed, told
+    assert implemented.best.fate == "passed"
+    assert told[-1] == implemented.best.as_json(), "nothing is told after the one that passed"
+    assert [candidate.index for candidate in implemented.candidates] == [0, 1, 2, 3]
+    assert {candidate.round for candidate in implemented.candidates} == {0}
+    assert implemented.usage.completion_tokens == sum(candidate.tokens for candidate in implemented.candidates) > 0
+    assert implemented.usage.prompt_tokens > implemented.best.tokens
+    assert (await engine.status()).running == 0, "the others have been aborted"
+
+
+async def test_a_repair_is_told_what_failed_and_with_which_input(forward: Forward):
+    ir = IntermediateRepresentation.model_validate(
+        {
+            "intent": {"summary": "Return the argument plus one."},
+            "signature": {"name": "next_one", "parameters": [{"name": "n", "type": "int"}], "returns": "int"},
+            "assertions": [{"expression": "result != result + n - n"}],
+        }
+    )
+    implemented = await forward.implement(ir, candidates=2, repairs=1)
+    assert not implemented.passed
+    assert {candidate.round for candidate in implemented.candidates} == {0, 1}
+    failures = [check for candidate in implemented.candidates for check in candidate.evidence.failures]
+    text = repair_text(ir, "def next_one(n: int) -> int:\n    return 0\n", failures)
+    assert all(check.detail in text for check in failures[:5])
+    broken = [check.detail for check in failures if check.name == "assertion 1"]
+    assert all("so not: result != result + n - n" in detail for detail in broken)
 
 
 async def test_an_empty_prompt_is_refused_with_its_place(forward: Forward):
