@@ -34,9 +34,9 @@ migrate: setup ## apply the migrations that are missing to DATABASE_URL
 	@$(RUN) -m infra.migrations
 
 .PHONY: bench
-bench: bench-engine bench-constraints bench-database bench-generations bench-typescript ## every benchmark, one after another
+bench: bench-engine bench-constraints bench-database bench-generations bench-typescript bench-keep-alive ## every benchmark, one after another
 
-.PHONY: bench-engine bench-constraints bench-database bench-generations bench-typescript
+.PHONY: bench-engine bench-constraints bench-database bench-generations bench-typescript bench-keep-alive
 bench-engine: setup ## tokens/s of 16 streams through our engine against bare vLLM
 	@$(RUN) -m infra.local.model
 	@$(RUN) bench/engine.py
@@ -51,3 +51,5 @@ bench-typescript: setup ## how much of five npm packages the TypeScript grammar 
 	@$(RUN) bench/typescript_completeness.py
 bench-database: setup ## lists at 1,000,000 sessions, the client's transports, admission
 	@$(RUN) bench/database.py
+bench-keep-alive: setup ## what policies of keeping an engine warm would have cost, on traces (AZURE_TRACES: Azure's)
+	@$(RUN) bench/keep_alive.py

@@ -1,8 +1,9 @@
 """What policies of keeping an engine warm would have cost: `python bench/keep_alive.py [--help]`.
 
 Replays traces of arrivals (bench/keep_alive_traces.py) under each policy (bench/keep_alive_policies.py). What they cost
-is warm seconds at the GPU's price and waited seconds at theirs. Prints a table for each time that a cold start takes,
-and writes all of it to bench/results/keep_alive.json and, as a chart, to docs/images/keep-alive.svg.
+is warm seconds at the GPU's price and waited seconds at theirs. Prints tables for each time that a cold start takes,
+writes them into docs/keep-alive.md, a chart into docs/images/keep-alive.svg, and all of it into
+bench/results/keep_alive.json.
 
 Azure's traces are left out where their directory (`--azure`, AZURE_TRACES) does not have them. They are
 AzureLLMInferenceTrace_{code,conv}.csv of Azure/AzurePublicDataset, 2023 (Patel et al., "Splitwise", ISCA 2024).
@@ -13,14 +14,15 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from keep_alive_chart import chart  # noqa: E402 - the project's own modules are found from here on
-from keep_alive_policies import (  # noqa: E402
+from bench.keep_alive_chart import chart  # noqa: E402 - the project's own modules are found from here on
+from bench.keep_alive_policies import (  # noqa: E402
     MINUTE,
     Fixed,
     PlainHistogram,
@@ -29,8 +31,7 @@ from keep_alive_policies import (  # noqa: E402
     best_by_hour_usd,
     clairvoyant_usd,
 )
-from keep_alive_traces import PREDICTABLE, Trace, traces  # noqa: E402
-
+from bench.keep_alive_traces import PREDICTABLE, Trace, traces  # noqa: E402
 from functions.costs import usd_per_hour  # noqa: E402
 from functions.keep_alive import EVERY_S, LONGEST_S, SHORTEST_S, KeepAlive, Terms  # noqa: E402
 from functions.keep_alive_demand import Arrival, Prices  # noqa: E402
@@ -41,6 +42,7 @@ from infra.settings import Settings, load_settings  # noqa: E402
 DAY_S = 86400.0
 NO_BUDGET = 1e9
 BUDGETED = "ours, with a budget"
+BEGIN, END = "<!-- by bench/keep_alive.py -->", "<!-- end -->"
 
 
 @dataclass(frozen=True)
@@ -155,20 +157,10 @@ def families(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     return found
 
 
-def printed(rows: Sequence[Row]) -> Iterable[str]:
-    names = list(rows[0].policies)
-    titles = ["trace", "requests", "clairvoyant", "best window by hour", "best fixed", *names, "cold", "p50/p95/p99 s"]
-    yield "| " + " | ".join(titles) + " |"
-    yield "|---|" + "---:|" * (len(names) + 6)
-    for row in rows:
-        best = "always" if row.best_window_s == ALWAYS else f"{row.best_window_s:.0f} s"
-        costs = " | ".join(f"{row.policies[name].usd:.1f}" for name in names)
-        ours = row.policies["ours"]
-        yield (
-            f"| {row.family}: {row.name} | {row.requests:,} | {row.optimum_usd:.1f} | {row.by_hour_usd:.1f} "
-            f"| {row.best_fixed.usd:.1f} ({best}) | {costs} | {ours.cold_rate:.1%} "
-            f"| {ours.wait_p50_s:.0f}/{ours.wait_p95_s:.0f}/{ours.wait_p99_s:.0f} |"
-        )
+def printed(rows: Sequence[Row], prices: Prices) -> Iterable[str]:
+    yield ""
+    start, idling = f"{prices.cold_start_s:.0f} s", f"{prices.break_even_s:.0f} s"
+    yield f"### A cold start takes {start}, and costs as much as {idling} of idling"
     yield ""
     yield "| family | ours / best fixed | ours / 10 min | ours / clairvoyant | best window by hour / 10 min |"
     yield "|---|---:|---:|---:|---:|"
@@ -178,12 +170,28 @@ def printed(rows: Sequence[Row]) -> Iterable[str]:
             f"| {family}{' (missed)' if missed else ''} | {of['to_best_fixed']:.2f} | {of['to_10_min']:.2f} "
             f"| {of['to_optimum']:.1f} | {of['by_hour_to_10_min']:.2f} |"
         )
+    names = list(rows[0].policies)
+    yield ""
+    yield "USD by trace; of ours also the requests that found no warm engine, and how long they waited:"
+    yield ""
+    titles = ["trace", "requests", "clairvoyant", "best window by hour", "best fixed", *names, "cold", "p50/p95/p99 s"]
+    yield "| " + " | ".join(titles) + " |"
+    yield "|---|" + "---:|" * (len(titles) - 1)
+    for row in rows:
+        best = "always" if row.best_window_s == ALWAYS else f"{row.best_window_s:.0f} s"
+        costs = " | ".join(f"{row.policies[name].usd:.1f}" for name in names)
+        ours = row.policies["ours"]
+        yield (
+            f"| {row.family}: {row.name} | {row.requests:,} | {row.optimum_usd:.1f} | {row.by_hour_usd:.1f} "
+            f"| {row.best_fixed.usd:.1f} ({best}) | {costs} | {ours.cold_rate:.1%} "
+            f"| {ours.wait_p50_s:.0f}/{ours.wait_p95_s:.0f}/{ours.wait_p99_s:.0f} |"
+        )
 
 
 def main() -> None:
     settings = load_settings("production")
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    traces_at = Path(os.environ.get("AZURE_TRACES", ROOT / "shared" / "data"))
+    traces_at = Path(os.environ.get("AZURE_TRACES", ROOT.parent / "shared" / "data"))
     parser.add_argument("--azure", type=Path, default=traces_at, help="directory of Azure's traces")
     parser.add_argument("--cold", type=float, nargs="+", default=[10.0, 30.0], help="seconds of a cold start")
     parser.add_argument("--warm", type=float, default=2.7, help="seconds of a request on a warm engine")
@@ -198,27 +206,45 @@ def main() -> None:
     results: dict[float, list[Row]] = {}
     for cold_s in asked.cold:
         prices = Prices(asked.gpu / 3600, asked.waited, cold_s)
-        rows = results[cold_s] = [
+        results[cold_s] = [
             compare(trace, settings, prices, work_s=asked.warm, every_s=asked.every, budget_usd=asked.budget)
             for trace in traces(asked.azure)
             if asked.family in {None, trace.family}
         ]
-        print(f"\nUSD, a cold start takes {cold_s:.0f} s and costs as much as {prices.break_even_s:.0f} s of idling:\n")
-        print("\n".join(printed(rows)), flush=True)
+        print("\n".join(printed(results[cold_s], prices)), flush=True)
     if asked.family is None:
-        arguments = {name: value for name, value in vars(asked).items() if name not in {"azure", "family", "cold"}}
-        document = {
-            "arguments": arguments,
-            "cold_starts": [
-                {"cold_start_s": cold_s, "families": families(rows), "traces": [asdict(row) for row in rows]}
-                for cold_s, rows in results.items()
-            ],
-        }
-        target = ROOT / "bench" / "results" / "keep_alive.json"
-        target.write_text(json.dumps(document, indent=1).replace("Infinity", '"always"') + "\n")
-        picture = ROOT / "docs" / "images" / "keep-alive.svg"
-        picture.parent.mkdir(exist_ok=True)
-        picture.write_text(chart(asked.cold[0], families_for_chart(results[asked.cold[0]])))
+        write(results, Prices(asked.gpu / 3600, asked.waited, asked.cold[0]), vars(asked))
+
+
+def write(results: dict[float, list[Row]], prices: Prices, asked: dict[str, Any]) -> None:
+    """All of it as JSON, the first cold start as a chart, and the tables into the documentation."""
+    document = {
+        "arguments": {name: value for name, value in asked.items() if name not in {"azure", "family", "cold"}},
+        "cold_starts": [
+            {"cold_start_s": cold_s, "families": families(rows), "traces": [asdict(row) for row in rows]}
+            for cold_s, rows in results.items()
+        ],
+    }
+    (ROOT / "bench" / "results" / "keep_alive.json").write_text(json.dumps(_rounded(document), indent=1) + "\n")
+    first = results[asked["cold"][0]]
+    picture = chart(asked["cold"][0], families_for_chart(first))
+    (ROOT / "docs" / "images" / "keep-alive.svg").write_text(picture)
+    page = ROOT / "docs" / "keep-alive.md"
+    before, _, rest = page.read_text().partition(BEGIN)
+    tables = "\n".join(
+        line for cold_s, rows in results.items() for line in printed(rows, replace(prices, cold_start_s=cold_s))
+    )
+    page.write_text(f"{before}{BEGIN}\n{tables}\n{END}{rest.partition(END)[2]}")
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    if isinstance(value, float):
+        return "always" if value == ALWAYS else round(value, 4)
+    return value
 
 
 def families_for_chart(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
