@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from endpoints.app import ROUTERS, create_app
 from functions.api_keys import ApiKeys
+from functions.assists import assists
 from functions.callers import Caller
 from functions.sessions import NewSession
 from tests.database_fixtures import LocalUser
@@ -24,6 +25,7 @@ from tests.endpoints.conftest import Web
 IR = {
     "intent": {"summary": "add two integers"},
     "signature": {"name": "add", "parameters": [], "returns": "int"},
+    "effects": ["clock"],
     "holes": [{"id": "h1", "kind": "intent", "question": "how large?"}],
 }
 BODIES: dict[tuple[str, str], Any] = {
@@ -89,6 +91,7 @@ async def owned(web: Web) -> Owned:
         "user_id": guest.id,
         "key_id": key.id,
         "hole_id": "h1",
+        "assist_id": (await assists(session.current_ir, web.services.sandbox))[0].id,
         "version": "1",
     }
     return Owned(user, client, ids)
@@ -96,7 +99,7 @@ async def owned(web: Web) -> Owned:
 
 def nobodys() -> dict[str, str]:
     ids = {name: str(uuid.uuid4()) for name in ("session_id", "comment_id", "user_id", "key_id")}
-    return {**ids, "hole_id": "h9", "version": "9"}
+    return {**ids, "hole_id": "h9", "assist_id": "a9", "version": "9"}
 
 
 async def send(client: httpx.AsyncClient, method: str, path: str, ids: dict[str, str]) -> httpx.Response:
@@ -131,7 +134,7 @@ NESTED = [(method, path) for method, path in operations() if path.count("{") > 1
 async def test_what_is_another_users_is_not_found_below_ones_own_either(web: Web, method: str, path: str):
     """A comment's id is looked for in the session of the path, not anywhere."""
     alice, bob = await owned(web), await owned(web)
-    below = {**alice.ids, "hole_id": "h9", "version": "9", "session_id": bob.ids["session_id"]}
+    below = {**alice.ids, "hole_id": "h9", "assist_id": "a9", "version": "9", "session_id": bob.ids["session_id"]}
     nothing = {**nobodys(), "session_id": bob.ids["session_id"]}
     foreign, missing = [await send(bob.client, method, path, ids) for ids in (below, nothing)]
     assert foreign.status_code == 404, foreign.text
