@@ -53,3 +53,8 @@ bench-database: setup ## lists at 1,000,000 sessions, the client's transports, a
 	@$(RUN) bench/database.py
 bench-keep-alive: setup ## what policies of keeping an engine warm would have cost, on traces (AZURE_TRACES: Azure's)
 	@$(RUN) bench/keep_alive.py
+
+.PHONY: bench-quality
+bench-quality: setup ## how often the code is right, in four arms (long; not part of bench)
+	@$(RUN) -m infra.local.model
+	@$(RUN) -m bench.quality
