@@ -39,23 +39,21 @@ class _Request:
 
     first: int
     sent: GenerationRequest
-    finished: Finished | None = None
     prompt_tokens: int = 0
     cached_tokens: int = 0
     first_token_s: float | None = None
-    stopped_s: float = 0.0
+    ended_s: float = 0.0
     began: float = field(default_factory=time.monotonic)
 
     def note(self, event: GenerationEvent) -> None:
         """Keep what the accounts need, also of a request that is stopped before its end."""
-        self.stopped_s = time.monotonic() - self.began
         match event:
             case Delta():
-                self.first_token_s = self.first_token_s or self.stopped_s
+                self.first_token_s = self.first_token_s or time.monotonic() - self.began
             case CandidateFinished():
                 self.prompt_tokens, self.cached_tokens = event.prompt_tokens, event.cached_tokens
             case Finished():
-                self.finished = event
+                self.ended_s = event.timing.total_s
                 self.prompt_tokens, self.cached_tokens = event.usage.prompt_tokens, event.usage.cached_tokens
 
 
@@ -93,6 +91,8 @@ class CandidateRound:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            for request in self._requests:
+                request.ended_s = request.ended_s or time.monotonic() - request.began
         candidates = [self._candidate(index) for index in range(len(self._attempts))]
         known = {candidate.code: candidate.evidence for candidate in candidates if candidate.evidence.checks}
         # The same text has the same evidence, also where the round was over before it was told so.
@@ -112,8 +112,8 @@ class CandidateRound:
     def timing(self) -> Timing:
         """Until the last request had ended, or was stopped."""
         firsts = [request.first_token_s for request in self._requests if request.first_token_s is not None]
-        totals = [r.finished.timing.total_s if r.finished else r.stopped_s for r in self._requests]
-        return Timing(time_to_first_token_s=min(firsts, default=None), total_s=max(totals))
+        total_s = max(request.ended_s for request in self._requests)
+        return Timing(time_to_first_token_s=min(firsts, default=None), total_s=total_s)
 
     async def _next(self) -> bool:
         """Take one piece of news; whether a candidate has passed everything."""
