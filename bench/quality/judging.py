@@ -26,18 +26,17 @@ def parses(code: str) -> bool:
 
 
 def obeys(code: str, signature: str) -> bool:
-    """Whether a function of the module has just the head that was asked for: names, types, order."""
+    """Whether a function of the module has the head that was asked for: its name, parameters, and given types."""
     if not parses(code):
         return False
-    return _head(signature + ":\n    pass") in {
-        _head(ast.unparse(node)) for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)
-    }
+    (asked,) = ast.parse(signature + ":\n    pass").body
+    return any(isinstance(node, ast.FunctionDef) and _fits(node, asked) for node in ast.parse(code).body)
 
 
 async def passes(code: str, task: Task, sandbox: Sandbox) -> tuple[bool, str]:
     """Whether every hidden test holds, and what was seen of the first that does not."""
     calls, expected = zip(*map(_check, task.checks), strict=True)
-    result = await sandbox.run(code, calls)
+    result = await sandbox.run(f"{task.preamble}{code}\n{task.harness}", calls)
     if result.ended != "finished" or not result.defined:
         return False, result.error or result.ended
     for call, wanted, seen in zip(calls, expected, result.calls, strict=False):
@@ -69,10 +68,16 @@ def _as_expected(wanted: str, seen: CallResult) -> bool:
     return type(value) is type(target) and bool(value == target)
 
 
-def _head(function: str) -> str:
-    node = ast.parse(function).body[0]
-    assert isinstance(node, ast.FunctionDef)
-    return f"{node.name}({ast.unparse(node.args)}) -> {ast.unparse(node.returns) if node.returns else ''}"
+def _fits(function: ast.FunctionDef, asked: ast.stmt) -> bool:
+    assert isinstance(asked, ast.FunctionDef)
+    wanted, seen = [*asked.args.args], [*function.args.args]
+    types = [(w.annotation, s.annotation) for w, s in zip(wanted, seen, strict=False)]
+    types.append((asked.returns, function.returns))
+    return (
+        function.name == asked.name
+        and [w.arg for w in wanted] == [s.arg for s in seen]
+        and all(w is None or (s is not None and ast.unparse(w) == ast.unparse(s)) for w, s in types)
+    )
 
 
 def wrong_solutions(task: Task) -> Sequence[str]:

