@@ -102,12 +102,12 @@ def _objects(one: Mapping[str, Any], other: Mapping[str, Any], where: str) -> di
     properties: dict[str, Any] = {}
     for name in dict.fromkeys([*one.get("properties", {}), *other.get("properties", {})]):
         path = f"{where}/{name}"
-        sides = [_property(schema, name) for schema in (one, other)]
-        if False in sides:
+        try:
+            properties[name] = _both(_property(one, name), _property(other, name), path)
+        except NothingLeft as nothing:
             if name in {*one.get("required", ()), *other.get("required", ())}:
-                raise NothingLeft(f"{path} is required, and not allowed")
-            continue
-        properties[name] = _both(sides[0], sides[1], path)
+                raise NothingLeft(f"{path} is required, and {nothing}") from None
+            properties[name] = False
     required = list(dict.fromkeys([*one.get("required", ()), *other.get("required", ())]))
     closed = [schema["additionalProperties"] for schema in (one, other) if "additionalProperties" in schema]
     if properties or "properties" in one or "properties" in other:
@@ -115,7 +115,10 @@ def _objects(one: Mapping[str, Any], other: Mapping[str, Any], where: str) -> di
     if required:
         result["required"] = required
     if closed:
-        result["additionalProperties"] = False if False in closed else merged(closed)
+        try:
+            result["additionalProperties"] = merged(closed)
+        except NothingLeft:
+            result["additionalProperties"] = False
     return result
 
 
@@ -126,8 +129,14 @@ def _property(schema: Mapping[str, Any], name: str) -> Schema:
 
 
 def _items(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """What no item can be leaves the array without items."""
     given = [schema["items"] for schema in (one, other) if "items" in schema]
-    return {"items": merged(given)} if all(isinstance(items, dict | bool) for items in given) and given else {}
+    if not given or not all(isinstance(items, dict | bool) for items in given):
+        return {}
+    try:
+        return {"items": merged(given)}
+    except NothingLeft:
+        return {"items": False}
 
 
 def _check_ranges(schema: Mapping[str, Any], where: str) -> None:
