@@ -138,7 +138,8 @@ class RunningOrders:
 
     def of(self, session_id: str) -> RunningOrder | None:
         """The order for this session that is under way here."""
-        return self._orders.get(session_id)
+        order = self._orders.get(session_id)
+        return None if order is None or order.has_ended else order
 
     async def stop(self, session_id: str) -> None:
         """Stop the work on a session, and wait until that is stored. Nothing happens when there is none."""

@@ -48,7 +48,7 @@ async def watch(
 ) -> Response:
     """Events: `progress`, `specification`, `code` hold parts of the page; `changed` says that it is to be read again.
 
-    `version` is the one that the page shows.
+    `version` is the one that the page shows; 0 from a page that shows work under way, which may end before this begins.
     """
     if app.watchers.locked():
         raise Unavailable("watching", "as many streams are open here as may be", retry_after_s=5)
