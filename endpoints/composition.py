@@ -15,9 +15,9 @@ from endpoints.acting import ActingTokens, LastingTokens
 from endpoints.address_limits import AddressLimits
 from endpoints.afterwards import Afterwards
 from endpoints.auth import ApiKeyCallers, Authenticator
-from endpoints.console.running import RunningOrders
 from endpoints.database_check import DatabaseCheck
 from endpoints.jwks import Fetch, KeySet
+from endpoints.running_orders import RunningOrders
 from endpoints.services import Services
 from endpoints.tokens import TokenSigner, TokenVerifier, issuer_of
 from functions import api_keys, reverse

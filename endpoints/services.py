@@ -10,8 +10,8 @@ from endpoints.acting import LastingTokens
 from endpoints.address_limits import AddressLimits
 from endpoints.afterwards import Afterwards
 from endpoints.auth import Authenticator
-from endpoints.console.running import RunningOrders
 from endpoints.database_check import DatabaseCheck
+from endpoints.running_orders import RunningOrders
 from functions.api_keys import ApiKeys
 from functions.asking import Asker
 from functions.constraints.compilation import ConstraintCompiler

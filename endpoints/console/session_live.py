@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from endpoints.console.rendering import render
 from endpoints.console.route import ConsoleRoute
-from endpoints.console.running import RunningOrder
 from endpoints.console.specification_view import view_of_unfinished
 from endpoints.guard import App, Reader
 from endpoints.health import engine_health
+from endpoints.running_orders import RunningOrder
 from endpoints.server_sent_events import Event, EventStream
 from endpoints.services import Services
 from endpoints.sessions import SessionId
