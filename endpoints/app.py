@@ -17,6 +17,7 @@ from endpoints import (
     health,
     health_detailed,
     hole_resolution,
+    maintenance,
     operation,
     pages,
     reversal,
@@ -70,6 +71,7 @@ ROUTERS = (
     *OPENAI_ROUTERS,
     account.router,
     operation.router,
+    maintenance.router,
     health_detailed.router,
 )
 

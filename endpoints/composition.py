@@ -31,6 +31,7 @@ from functions.forward import Forward
 from functions.generation import EngineClient
 from functions.idempotency import Idempotency
 from functions.ledger import Ledger
+from functions.maintenance_switch import MaintenanceSwitch
 from functions.operation import Operation
 from functions.profiles import Profiles
 from functions.read_limits import ReadLimits
@@ -146,6 +147,7 @@ async def assemble(
             address_limits=AddressLimits(settings.limits.reads_per_minute, settings.web.trusted_proxies),
             api_keys=api_keys.ApiKeys(database),
             operation=Operation(database),
+            maintenance=MaintenanceSwitch(database, settings.environment, settings.availability.maintenance),
             authenticator=_authenticator(secrets, database, KeySet(_key_fetcher(http, url)), signer),
             lasting_tokens=LastingTokens(signer, longest_s + LASTING_MARGIN_S),
             database_check=DatabaseCheck(database.ping),

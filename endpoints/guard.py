@@ -39,6 +39,8 @@ UNCOUNTED_PATH = "/health"
 Scope = Literal["read", "generate", "admin"]
 """What an API key may be for: reading; also creating and changing; also keys, sharing and the profile."""
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
 
 RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -51,12 +53,15 @@ class GuardedRoute(APIRoute):
         handle = super().get_route_handler()
         is_public = self.path_format in PUBLIC_PATHS or self.path in PUBLIC_PATHS
         takes_body = self.body_field is not None
+        is_change = changes_something(self)
 
         async def guarded(request: Request) -> Response:
             if not is_public:
                 request.state.caller = await _known_caller(request)
             elif self.path != UNCOUNTED_PATH:
                 counted(request, [(await services_of(request)).address_limits.take(request.scope)])
+            if is_change:
+                await (await services_of(request)).maintenance.require_off()
             if takes_body:
                 require_json(request)
             return await self.serve(JsonRequest(request.scope, request.receive), handle)
@@ -86,12 +91,14 @@ class RequiredScope:
     """The dependency that hands a route its caller, once the caller's credentials are for such things.
 
     A `counted` request is taken from the caller's rate of requests that cost nothing; those that cost money are
-    counted when they are admitted.
+    counted when they are admitted. Changes are refused during maintenance, unless they are to be made
+    `during_maintenance`.
     """
 
-    def __init__(self, scope: Scope, *, counted: bool = True) -> None:
+    def __init__(self, scope: Scope, *, counted: bool = True, during_maintenance: bool = False) -> None:
         self.scope = scope
         self.counted = counted
+        self.during_maintenance = during_maintenance
 
     async def __call__(self, request: Request) -> Caller:
         caller = cast("Caller", request.state.caller)
@@ -101,6 +108,16 @@ class RequiredScope:
         if self.counted:
             services = await services_of(request)
             counted(request, [await services.read_limits.take(caller)])
+        return caller
+
+
+class Operators(RequiredScope):
+    """Who the token says is an operator: the database, which would know best, may be what is not well."""
+
+    async def __call__(self, request: Request) -> Caller:
+        caller = await super().__call__(request)
+        if not caller.operator:
+            raise Forbidden("this is for operators")
         return caller
 
 
@@ -116,9 +133,20 @@ def unguarded_routes(app: FastAPI) -> list[str]:
     return [path for route in app.routes if (path := getattr(route, "path", "?")) and not _is_guarded(route, path)]
 
 
+def changes_something(route: APIRoute) -> bool:
+    """Whether the route is one that maintenance closes: it takes more than reading, by its method and by its scope.
+
+    What asks for the scope of reading alone stores nothing, whatever its method: compiling, checking, extracting.
+    """
+    if route.methods <= SAFE_METHODS:
+        return False
+    return any(asked.scope != "read" and not asked.during_maintenance for asked in _required(route))
+
+
 def _is_guarded(route: object, path: str) -> bool:
-    if path in PUBLIC_PATHS:
-        return True
-    return isinstance(route, GuardedRoute) and any(
-        isinstance(dependency.call, RequiredScope) for dependency in route.dependant.dependencies
-    )
+    return path in PUBLIC_PATHS or (isinstance(route, GuardedRoute) and bool(_required(route)))
+
+
+def _required(route: APIRoute) -> list[RequiredScope]:
+    dependencies = route.dependant.dependencies
+    return [dependency.call for dependency in dependencies if isinstance(dependency.call, RequiredScope)]

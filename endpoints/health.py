@@ -11,6 +11,7 @@ from endpoints.guard import App, GuardedRoute
 from endpoints.version import VERSION
 from functions.failures import Failure
 from functions.generation import EngineClient, EngineState, EngineStatus
+from functions.maintenance_switch import Maintenance
 
 router = APIRouter(route_class=GuardedRoute, tags=["operation"])
 
@@ -24,13 +25,17 @@ class EngineHealth(BaseModel):
 
 
 class Health(BaseModel):
-    """`ok`, or `degraded` while the database cannot be reached; the server itself is up, since it answers."""
+    """`ok`, or `degraded` while the database cannot be reached; the server itself is up, since it answers.
+
+    While there is `maintenance` changes are refused (503), and reading goes on.
+    """
 
     status: Literal["ok", "degraded"]
     version: str
     environment: str
     database: DatabaseHealth
     engine: EngineHealth
+    maintenance: Maintenance | None = None
 
 
 async def engine_health(engine: EngineClient, model: str) -> EngineHealth:
@@ -47,8 +52,10 @@ async def engine_health(engine: EngineClient, model: str) -> EngineHealth:
 @router.get("/health", summary="Whether the server is well")
 async def health(app: App) -> Health:
     """Liveness: 200 as long as the server can answer. `database` and `engine` say what else works."""
-    database, engine = await asyncio.gather(
-        app.database_check.health(), engine_health(app.engine, app.settings.engine.model)
+    database, engine, maintenance = await asyncio.gather(
+        app.database_check.health(),
+        engine_health(app.engine, app.settings.engine.model),
+        app.maintenance.standing(),
     )
     return Health(
         status="ok" if database.reachable else "degraded",
@@ -56,4 +63,5 @@ async def health(app: App) -> Health:
         environment=app.settings.environment,
         database=database,
         engine=engine,
+        maintenance=maintenance,
     )

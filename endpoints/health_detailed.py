@@ -7,16 +7,16 @@ from typing import Annotated, Literal, TypeVar
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
-from starlette.requests import Request
 
 from endpoints.database_check import DatabaseHealth
-from endpoints.guard import App, GuardedRoute, RequiredScope
+from endpoints.guard import App, GuardedRoute, Operators
 from endpoints.health import EngineHealth
 from endpoints.services import Services
 from endpoints.version import VERSION
 from functions.callers import Caller
-from functions.failures import Failure, Forbidden
+from functions.failures import Failure
 from functions.generation import EngineStatus
+from functions.maintenance_switch import Maintenance
 from functions.operation import Deliveries, JobState, OperationState
 
 DEADLINE_S = 2.0
@@ -76,28 +76,25 @@ class BillingPart(Part):
     billed_until: datetime | None = None
 
 
+class ServicePart(Part):
+    """`degraded` while an operator has turned changes off."""
+
+    maintenance: Maintenance | None = None
+
+
 class DetailedHealth(BaseModel):
     """`ok` if every part is."""
 
     status: Literal["ok", "degraded"]
     version: str
     environment: str
+    service: ServicePart
     database: DatabasePart
     engine: EnginePart
     caches: CachesPart
     jobs: JobsPart
     alerts: AlertsPart
     billing: BillingPart
-
-
-class Operators(RequiredScope):
-    """Who the token says is an operator: the database, which would know best, may be what is not well."""
-
-    async def __call__(self, request: Request) -> Caller:
-        caller = await super().__call__(request)
-        if not caller.operator:
-            raise Forbidden("this is for operators")
-        return caller
 
 
 Operator = Annotated[Caller, Depends(Operators("read", counted=False))]
@@ -107,11 +104,17 @@ Operator = Annotated[Caller, Depends(Operators("read", counted=False))]
 async def detailed_health(app: App, caller: Operator) -> DetailedHealth:
     """Database, engine, caches, jobs, alerts and billing: each with a state, and within two seconds."""
     known = _within(app.operation.state(caller, environment=app.settings.environment))
-    reached, status, state = await asyncio.gather(app.database_check.health(), _within(app.engine.status()), known)
+    reached, status, state, maintenance = await asyncio.gather(
+        app.database_check.health(),
+        _within(app.engine.status()),
+        known,
+        _within(app.maintenance.of_operator(caller)),
+    )
     health = DetailedHealth(
         status="ok",
         version=VERSION,
         environment=app.settings.environment,
+        service=ServicePart(state="degraded" if maintenance else "ok", maintenance=maintenance),
         database=_database(reached, state),
         engine=_engine(status, app.settings.engine.model),
         caches=_caches(app, state),
@@ -119,7 +122,10 @@ async def detailed_health(app: App, caller: Operator) -> DetailedHealth:
         alerts=_alerts(state),
         billing=_billing(state),
     )
-    parts = (health.database, health.engine, health.caches, health.jobs, health.alerts, health.billing)
+    parts = (
+        *(health.service, health.database, health.engine, health.caches),
+        *(health.jobs, health.alerts, health.billing),
+    )
     well = all(part.state == "ok" for part in parts)
     return health if well else health.model_copy(update={"status": "degraded"})
 

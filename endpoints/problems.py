@@ -38,6 +38,7 @@ from functions.failures import (
     TooManyAtOnce,
     Unauthenticated,
     Unavailable,
+    UnderMaintenance,
 )
 from infra import telemetry
 from infra import telemetry_names as names
@@ -62,6 +63,7 @@ KINDS: Mapping[type[Failure], Kind] = {
     PromptTooLong: Kind("prompt-too-long", 400, "The prompt is too long for the model"),
     EngineUnavailable: Kind("engine-unavailable", 503, "The engine cannot answer now"),
     DatabaseUnavailable: Kind("database-unavailable", 503, "The database cannot be reached"),
+    UnderMaintenance: Kind("under-maintenance", 503, "No changes are taken during maintenance"),
     Unavailable: Kind("unavailable", 503, "Something this needs is down or starting"),
     GenerationCut: Kind("generation-cut", 422, "The model ran out of tokens before it was done"),
     GenerationTimeout: Kind("generation-timeout", 504, "The generation took too long"),

@@ -21,6 +21,7 @@ from functions.forward import Forward
 from functions.generation import EngineClient
 from functions.idempotency import Idempotency
 from functions.ledger import Ledger
+from functions.maintenance_switch import MaintenanceSwitch
 from functions.operation import Operation
 from functions.profiles import Profiles
 from functions.read_limits import ReadLimits
@@ -63,6 +64,7 @@ class Services:
     idempotency: Idempotency
     api_keys: ApiKeys
     operation: Operation
+    maintenance: MaintenanceSwitch
     authenticator: Authenticator
     lasting_tokens: LastingTokens
     database_check: DatabaseCheck

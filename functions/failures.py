@@ -54,6 +54,13 @@ class DatabaseUnavailable(Unavailable):
     """The database or its gateway cannot be reached, or did not answer in time."""
 
 
+class UnderMaintenance(Unavailable):
+    """An operator has turned changes off for a while; what only reads goes on."""
+
+    def __str__(self) -> str:
+        return f"{self.what} takes no changes now, only what reads: {self.reason}"
+
+
 @dataclass
 class GenerationTimeout(Failure):
     """The engine took longer than the request allowed."""

@@ -69,6 +69,15 @@ class AlertSettings(Block):
     rules: list[AlertRule]
 
 
+class AvailabilitySettings(Block):
+    """What is served while not everything is well.
+
+    While `maintenance` says a reason nothing is changed, whatever the switch in the database says; else it is empty.
+    """
+
+    maintenance: Annotated[str, Field(max_length=500)]
+
+
 class MaintenanceSettings(Block):
     """How long things are kept, in days; `pending_hours` is when work that has not ended is taken for dead."""
 

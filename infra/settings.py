@@ -13,7 +13,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, model_validator
 
-from infra.operation_settings import AlertSettings, Destination, MaintenanceSettings, ScaleTriggerSettings
+from infra.operation_settings import (
+    AlertSettings,
+    AvailabilitySettings,
+    Destination,
+    MaintenanceSettings,
+    ScaleTriggerSettings,
+)
 from infra.settings_types import Block, Count, NonNegative, Positive, Rate
 
 SETTINGS_FILE = Path(__file__).with_name("deployment_settings.json")
@@ -193,6 +199,7 @@ class Settings(Block):
     limits: LimitSettings
     prices: PriceSettings
     alerts: AlertSettings
+    availability: AvailabilitySettings
     maintenance: MaintenanceSettings
     scale_triggers: ScaleTriggerSettings
     telemetry: TelemetrySettings

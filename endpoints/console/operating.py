@@ -2,19 +2,20 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Form
 from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.console.charts import chart, last_days, series
 from endpoints.console.rendering import page
-from endpoints.console.route import ConsoleRoute
-from endpoints.guard import App, Reader
+from endpoints.console.route import ConsoleRoute, go_to
+from endpoints.guard import App, Operators, Reader
 from endpoints.health_detailed import detailed_health
-from functions.failures import NotFound
+from functions.callers import Caller
+from functions.failures import NotFound, Refused
 from functions.operation import DayMetrics
 from functions.scale_triggers import scale_triggers
 from infra.operation_settings import AlertRule, Measure
@@ -23,6 +24,10 @@ router = APIRouter(route_class=ConsoleRoute, prefix="/operate", include_in_schem
 
 DAYS = 30
 DECISIONS = 12
+PAGE = "/operate"
+LONGEST_MAINTENANCE_MIN = 7 * 24 * 60
+
+Turning = Annotated[Caller, Depends(Operators("admin", during_maintenance=True))]
 
 
 @router.get("")
@@ -53,6 +58,29 @@ async def operate(request: Request, app: App, caller: Reader) -> Response:
         orders=list(app.running_orders),
         days=DAYS,
     )
+
+
+@router.post("/maintenance")
+async def begin_maintenance(
+    request: Request,
+    app: App,
+    caller: Turning,
+    reason: Annotated[str, Form(max_length=500)] = "",
+    minutes: Annotated[int | None, Form(ge=1, le=LONGEST_MAINTENANCE_MIN)] = None,
+) -> Response:
+    """Take no changes for a while, or until somebody says so."""
+    if not reason.strip():
+        raise Refused("/reason", "say why: everybody whose change is refused reads it")
+    until = datetime.now(UTC) + timedelta(minutes=minutes) if minutes else None
+    await app.maintenance.begin(caller, reason.strip(), until)
+    return go_to(request, PAGE)
+
+
+@router.post("/maintenance/end")
+async def end_maintenance(request: Request, app: App, caller: Turning) -> Response:
+    """Take changes again."""
+    await app.maintenance.end(caller)
+    return go_to(request, PAGE)
 
 
 def _charts(metrics: Sequence[DayMetrics], rules: Sequence[AlertRule]) -> dict[str, dict[str, Any]]:

@@ -50,6 +50,7 @@ def render(request: Request, name: str, /, **values: Any) -> str:
     known = {
         "caller": visit and visit.caller,
         "form_token": visit.form_token if visit else "",
+        "maintenance": services.maintenance.known,
         "environment": services.settings.environment,
         "path": request.url.path,
         "theme": _theme(request),

@@ -12,14 +12,12 @@ from starlette.responses import RedirectResponse, Response
 
 from endpoints.console import visits
 from endpoints.console.rendering import failure_page
-from endpoints.guard import PUBLIC_PATHS, GuardedRoute, RouteHandler
+from endpoints.guard import PUBLIC_PATHS, SAFE_METHODS, GuardedRoute, RouteHandler, changes_something
 from endpoints.rate_limit_headers import counted
 from endpoints.server_sent_events import Event, wants_events
 from endpoints.services import services_of
 from functions.callers import Caller
 from functions.failures import Failure, Unauthenticated
-
-_SAFE = frozenset({"GET", "HEAD"})
 
 
 class ConsoleRoute(GuardedRoute):
@@ -29,6 +27,7 @@ class ConsoleRoute(GuardedRoute):
         """FastAPI's hook for what surrounds a route's own code."""
         handle = APIRoute.get_route_handler(self)
         is_public = self.path_format in PUBLIC_PATHS
+        is_change = changes_something(self)
 
         async def guarded(request: Request) -> Response:
             services = await services_of(request)
@@ -37,11 +36,14 @@ class ConsoleRoute(GuardedRoute):
                 visit = request.state.visit = await visits.recognise(services, request)
                 if visit.caller is None:
                     counted(request, [services.address_limits.take(request.scope)])
-                if request.method not in _SAFE:
+                if request.method not in SAFE_METHODS:
                     await visits.require_own_form(request, visit)
+                await services.maintenance.standing()  # pages show it, all of them
                 if visit.caller is None and not is_public:
                     response = _to_sign_in(request)
                 else:
+                    if is_change:
+                        await services.maintenance.require_off()
                     request.state.caller = visit.caller
                     response = await handle(request)
             except Unauthenticated as unauthenticated:
@@ -71,7 +73,7 @@ def _to_sign_in(request: Request) -> Response:
     if wants_events(request):
         # Not an error status: an event source would only try again.
         return Response(Event("signed-out", {}).encoded(), media_type="text/event-stream")
-    here = request.url.path if request.method in _SAFE else "/"
+    here = request.url.path if request.method in SAFE_METHODS else "/"
     return go_to(request, f"/sign-in?next={quote(here, safe='/')}")
 
 

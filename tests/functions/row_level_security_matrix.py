@@ -192,6 +192,13 @@ TABLES = {
         "report = '{}'",
         rights(olga="S"),
     ),
+    "maintenance_windows": Table(
+        "(environment, reason, began_at, began_by) values ('e', 'r', now(), 'olga')",
+        "environment = 'e'",
+        "(environment, reason, began_at, began_by) values ('f', 'r', now(), 'olga')",
+        "reason = 'x'",
+        rights(olga="SIU"),
+    ),
     "job_runs": Table("(job) values ('j')", "job = 'j'", "(job) values ('k')", "job = 'x'", rights(olga="S")),
 }
 
@@ -202,7 +209,7 @@ BOTH = ("authenticated", "service_role")
 
 # Executable by these roles, and by no other; what the function then does is decided by policies, or by itself.
 FUNCTIONS = {
-    **dict.fromkeys(("ping", "lookup_api_key"), EVERYBODY),
+    **dict.fromkeys(("ping", "lookup_api_key", "get_maintenance"), EVERYBODY),
     **dict.fromkeys(
         (
             "create_session", "get_session", "list_sessions", "save_session", "delete_session", "list_versions",
@@ -233,7 +240,7 @@ FUNCTIONS = {
     **dict.fromkeys(
         (
             "get_costs", "get_daily_costs", "get_metrics", "get_months", "get_operation", "list_alerts",
-            "list_monthly_reports", "list_keep_alive",
+            "list_monthly_reports", "list_keep_alive", "begin_maintenance", "end_maintenance",
         ),
         BOTH,
     ),
@@ -244,7 +251,7 @@ FUNCTIONS = {
 SECURITY_DEFINER = {
     "admit", "settle", "limit_rate", "set_user_limits", "lookup_api_key", "record_event", "record_version",
     "record_comment", "record_answer", "own_session_page", "sessions_shared_with_me", "store_profile", "follow_user",
-    "ensure_own_profile", "user_by_email", "activity",
+    "ensure_own_profile", "user_by_email", "activity", "get_maintenance",
 }  # fmt: skip
 
 
