@@ -1,7 +1,8 @@
 """Idempotency-Key on requests that cost money: sent again, they are answered as the first time, and done once."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
+from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -24,7 +25,7 @@ class CostlyRoute(GuardedRoute):
     """A guarded route that takes `Idempotency-Key`.
 
     Answers are kept, with their status; failures are not: who repeats one tries again. A stream is kept when it has
-    come to its end, and given again whole.
+    come to its end, and given again whole; so is one that its client has left, where the work goes on without it.
     """
 
     async def serve(self, request: JsonRequest, handle: RouteHandler) -> Response:
@@ -68,6 +69,9 @@ class _Kept:
         with suppress(Failure):  # logged there; the answer is good, although it is not kept
             await self._services.afterwards.finish(store)
 
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        self._services.afterwards.begin(work)
+
     async def release(self) -> None:
         with suppress(Failure):  # as above: the lease runs out by itself
             await self._services.afterwards.finish(self._services.idempotency.release(self._caller, self._lease))
@@ -92,6 +96,18 @@ class _KeptStream(Response):
             await self._stream(scope, receive, send_copied)
         finally:
             if self._stream.completed:
-                await self._kept.complete(self.status_code, Headers(raw=self._stream.raw_headers), b"".join(chunks))
+                await self._complete(b"".join(chunks))
+            elif self._stream.whole is not None:
+                self._kept.later(self._complete_later(self._stream.whole))
             else:
                 await self._kept.release()
+
+    async def _complete(self, body: bytes) -> None:
+        await self._kept.complete(self.status_code, Headers(raw=self._stream.raw_headers), body)
+
+    async def _complete_later(self, whole: Callable[[], Awaitable[bytes | None]]) -> None:
+        """The client has gone, the work goes on: whoever sends the key again gets all of it."""
+        if (body := await whole()) is not None:
+            await self._complete(body)
+        else:
+            await self._kept.release()

@@ -1,4 +1,4 @@
-"""Orders that this process is working on: they outlive the page that gave them, and any page may watch or stop one.
+"""Orders that this process is working on: they outlive the page or stream that gave them, and can be followed again.
 
 What is done is stored with its session, step by step; here is only what is under way, for whoever looks. When the
 process ends, its orders end with it, and their sessions say so.
@@ -8,9 +8,9 @@ import asyncio
 import statistics
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import structlog
@@ -27,11 +27,13 @@ _REMEMBERED = 20
 
 @dataclass
 class RunningOrder:
-    """One order on its way. `number` grows with every change; `failure` is why it ended before its end.
+    """One order of a user on its way. `number` grows with every change; `failure` is why it ended before its end.
 
     `specification` is the JSON that the model has written so far, `code` what it has of each candidate of `round`.
+    `events` are all there were so far; their ids count them, from 1.
     """
 
+    user_id: str
     stage: Stage = "asked"
     session_id: str = ""
     version: int = 0
@@ -42,6 +44,7 @@ class RunningOrder:
     code: dict[int, str] = field(default_factory=dict)
     round: int = 0
     candidates: list[dict[str, Any]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     failure: Failure | None = None
     number: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -61,8 +64,22 @@ class RunningOrder:
         while self.number <= number and not self.has_ended:
             await self._changed.wait()
 
+    async def events_after(self, number: int) -> AsyncIterator[Event]:
+        """Every event with a greater id, past ones first, until the end. Raises what the order failed with."""
+        while True:
+            for event in self.events[number:]:
+                yield event
+                number += 1
+            if self.has_ended and number >= len(self.events):
+                break
+            if number >= len(self.events):
+                await self._changed.wait()
+        if self.failure is not None:
+            raise self.failure
+
     def note(self, event: Event) -> None:
         """Take in what the work tells."""
+        self.events.append(replace(event, id=str(len(self.events) + 1)))
         data = event.data
         match event.event:
             case "session":
@@ -109,11 +126,11 @@ class RunningOrders:
         self._starting: set[asyncio.Task[None]] = set()
         self._durations: deque[float] = deque(maxlen=_REMEMBERED)
 
-    async def start(self, do: Callable[[Emit[Event]], Awaitable[None]]) -> RunningOrder:
+    async def start(self, do: Callable[[Emit[Event]], Awaitable[None]], *, user_id: str) -> RunningOrder:
         """Begin, and return when the order is stored. Raises what `do` fails with before that, `Unavailable`."""
         if len(self._tasks) >= AT_ONCE:
             raise Unavailable("this server", "it works on as many orders as it can", retry_after_s=10)
-        order = RunningOrder(expected_s=statistics.median(self._durations) if self._durations else None)
+        order = RunningOrder(user_id, expected_s=statistics.median(self._durations) if self._durations else None)
         stored = asyncio.Event()
 
         async def emit(event: Event) -> None:

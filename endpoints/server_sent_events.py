@@ -50,7 +50,8 @@ class EventStream(Response):
     """Sends the events of `work` as they come, a comment when there is nothing to say for a while.
 
     A failure in mid-stream becomes the event that `failed` makes of it, and ends the stream. When the client goes away
-    the work is stopped at once, and its clean-up is waited for.
+    the work is stopped at once, and its clean-up is waited for. Where it only follows what goes on by itself, `whole`
+    waits for the end of that, and gives the stream as it was sent to who stayed; None when it failed.
     """
 
     media_type = MEDIA_TYPE
@@ -64,11 +65,13 @@ class EventStream(Response):
         headers: dict[str, str] | None = None,
         keepalive_s: float = KEEPALIVE_S,
         failed: FailedEvent = problem_event,
+        whole: Callable[[], Awaitable[bytes | None]] | None = None,
     ) -> None:
         super().__init__(status_code=status_code, headers={**(headers or {}), "x-accel-buffering": "no"})
         del self.headers["content-length"]
         self.background = None
         self.completed = False  # at its end without a failure, to a client that waited
+        self.whole = whole
         self._work = work
         self._keepalive_s = keepalive_s
         self._failed = failed

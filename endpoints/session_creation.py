@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
-from endpoints.answering import answer
 from endpoints.guard import App, Generator
 from endpoints.idempotency import CostlyRoute
 from endpoints.openapi import event_stream, problem_responses
+from endpoints.order_answer import answer_order
 from endpoints.preconditions import etag
 from endpoints.reversal import FunctionName, Source
 from endpoints.session_work import working
@@ -22,7 +22,7 @@ from functions.sessions import Session
 
 router = APIRouter(route_class=CostlyRoute, prefix="/api/sessions", tags=["sessions"])
 
-_STREAMED = 'event: session\ndata: {"session":{...}}\n\nevent: done\ndata: {...}\n\n'
+_STREAMED = 'id: 1\nevent: session\ndata: {"session":{...}}\n\nid: 40\nevent: done\ndata: {...}\n\n'
 
 
 class CreateSession(BaseModel):
@@ -40,7 +40,7 @@ class CreateSession(BaseModel):
     language: Literal["python", "typescript"] = Field(default="python", description="TypeScript is read, not written.")
     constraints: dict[str, Any] | None = Field(default=None, description="A constraint set for the code.")
     until: Literal["ir", "code"] = Field(default="code", description="How far to go. Open holes stop before code.")
-    assume: bool = Field(default=False, description="Take the first suggestion for each open hole, and go on.")
+    assume: StrictBool = Field(default=False, description="Take the first suggestion for each open hole, and go on.")
     metadata: dict[str, Any] = Field(default={}, description="Kept with the session as it is.")
 
     @model_validator(mode="after")
@@ -77,10 +77,11 @@ async def create_session(request: Request, body: CreateSession, app: App, caller
     """What was asked is stored before a model works on it: a failure after that leaves a session to go on from.
 
     Then `generation_status` is "error" and the problem document has `session_id`. With `Accept: text/event-stream`:
-    `session` at once, `ir` and `code` when they are stored, progress in between, then `done` or `error`.
+    `session` at once, `ir` and `code` when they are stored, progress in between, then `done` or `error`; a client that
+    loses the connection goes on by `GET /api/sessions/{id}/work` with its `Last-Event-ID`: the work does not stop.
     """
     do = working(app, request, caller, body.order())
-    return await answer(request, do, status_code=201, headers_of=_headers)
+    return await answer_order(app, request, caller, do, status_code=201, headers_of=_headers)
 
 
 def _headers(data: Mapping[str, Any]) -> Mapping[str, str]:

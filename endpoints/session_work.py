@@ -15,9 +15,6 @@ from functions.failures import Failure
 from functions.session_pipeline import Order
 from functions.sessions import Session
 
-STEPS = 2
-"""Generations that an order takes at least: the specification and the code."""
-
 Do = Callable[[Emit[Event]], Awaitable[None]]
 
 
@@ -30,7 +27,7 @@ def working(app: Services, request: Request, caller: Caller, order: Order, sessi
     lasting = app.lasting_tokens.caller(caller)
 
     async def do(emit: Emit[Event]) -> None:
-        async with admitted(app, request, lasting, endpoint="sessions", generations=STEPS) as admission:
+        async with admitted(app, request, lasting, endpoint="sessions", generations=_generations(order)) as admission:
             begun = session or await app.pipeline.accept(lasting, order)
             admission.about_session(begun.id)
             await emit(Event("session", {"session": begun.model_dump(mode="json")}))
@@ -41,3 +38,9 @@ def working(app: Services, request: Request, caller: Caller, order: Order, sessi
         await emit(Event("done", done.model_dump(mode="json")))
 
     return do
+
+
+def _generations(order: Order) -> int:
+    """What it may take: the specification, and a round of candidates with each repair."""
+    code = order.candidates * (1 + order.repairs) if order.until == "code" and order.source is None else 0
+    return max(1, int(order.ir is None) + code)

@@ -31,7 +31,8 @@ class Order:
 
     Of `source` the function called `name` is specified, and its code is the source as it is.
 
-    Open holes that matter stop the work before code, unless `assume` takes their first suggestions.
+    Open holes that matter stop the work before code, unless `assume` takes their first suggestions. `candidates` and
+    `repairs` say how hard to try (`Forward.implement`).
     """
 
     prompt: str
@@ -42,6 +43,8 @@ class Order:
     constraints: dict[str, Any] | None = None
     until: Until = "code"
     assume: bool = False
+    candidates: int = 1
+    repairs: int = 1
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
@@ -123,11 +126,18 @@ class SessionPipeline:
         changes["current_ir"] = ir.model_dump(mode="json")
         if not _goes_on(order, ir):
             changes["generation_status"] = "complete"
-        await run.store("ir", SessionChanges(**changes))
+        if changes != {"current_ir": run.session.current_ir}:  # else it is stored as it is
+            await run.store("ir", SessionChanges(**changes))
         return ir
 
     async def _implement(self, run: _Run, order: Order, ir: IntermediateRepresentation, spent: Spent) -> None:
-        implemented = await self._forward.implement(ir, constraints=order.constraints, progress=run.progress)
+        implemented = await self._forward.implement(
+            ir,
+            constraints=order.constraints,
+            candidates=order.candidates,
+            repairs=order.repairs,
+            progress=run.progress,
+        )
         spent(implemented.usage, implemented.timing)
         changes = SessionChanges(
             generated_code=implemented.code, evidence=implemented.evidence, generation_status="complete"

@@ -77,7 +77,7 @@ async def write_code(
         ir = IntermediateRepresentation.model_validate(session.current_ir) if session.current_ir else None
         constraints = session.metadata.get("constraints")
         order = Order(prompt=session.prompt, ir=ir, constraints=constraints, assume=assume)
-        await app.running_orders.start(working(app, request, caller, order, session))
+        await app.running_orders.start(working(app, request, caller, order, session), user_id=caller.user_id)
     return await show(request, app, caller, session_id)
 
 

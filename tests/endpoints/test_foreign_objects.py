@@ -32,14 +32,15 @@ BODIES: dict[tuple[str, str], Any] = {
     ("put", "/api/sessions/{session_id}"): {"prompt": "x"},
     ("patch", "/api/sessions/{session_id}"): {"prompt": "x"},
     ("post", "/api/sessions/{session_id}/rollback"): {"version": 1},
+    ("post", "/api/sessions/{session_id}/code"): {},
     ("post", "/api/sessions/{session_id}/holes/{hole_id}/resolve"): {"answer": "large"},
     ("post", "/api/sessions/{session_id}/shares"): {"email": "nobody@example.com", "role": "viewer"},
     ("post", "/api/sessions/{session_id}/comments"): {"body": "x"},
     ("patch", "/api/sessions/{session_id}/comments/{comment_id}"): {"resolved": True},
 }
 QUERIES = {"/api/sessions/{session_id}/diff": "?from=1&to=1"}
-ENDLESS = {"/api/sessions/{session_id}/events"}
-"""Streams: their owner is answered for ever (test_session_events)."""
+ENDLESS = {"/api/sessions/{session_id}/events", "/api/sessions/{session_id}/work"}
+"""Streams: their owner is answered for long (test_session_events, test_session_code)."""
 
 EVERYBODYS = {"model"}
 """Names of what belongs to nobody."""

@@ -48,7 +48,7 @@ async def test_what_was_accepted_is_stored_before_the_model_works(client: httpx.
 async def test_as_a_stream_the_client_learns_the_session_first_and_its_failure_then(client: httpx.AsyncClient):
     headers = {"accept": "text/event-stream"}
     response = await client.post("/api/sessions", json={"prompt": "add"}, headers=headers)
-    events = [part.split("\n", 1)[0] for part in response.text.split("\n\n") if part]
+    events = [line for line in response.text.splitlines() if line.startswith("event: ")]
     assert response.status_code == 201
     assert events == ["event: session", "event: specifying", "event: error"]
     assert (await client.get(response.headers["location"])).status_code == 200

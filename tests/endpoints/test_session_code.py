@@ -1,0 +1,173 @@
+"""A session's code, written on demand, and work that goes on without its client."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from endpoints.app import create_app
+from endpoints.composition import assemble
+from functions.cache import FileStore
+from functions.sentence_model import SentenceModel
+from functions.validation import ConstraintValidator
+from infra.settings import Settings
+from tests.database_fixtures import Stack
+from tests.endpoints.asgi import served, until
+from tests.endpoints.conftest import Web, secrets_of
+from tests.endpoints.console.scripted_engine import QUESTION, SPECIFICATION, ScriptedEngine
+from tests.endpoints.test_session_events import events_of
+
+STREAM = {"accept": "text/event-stream"}
+IR = {
+    "intent": {"summary": "Sum the even numbers"},
+    "signature": {
+        "name": "sum_even",
+        "parameters": [{"name": "numbers", "type": "list[int]"}],
+        "returns": "int",
+    },
+    "examples": [{"arguments": ["[1, 2, 4]"], "result": "6"}],
+}
+
+
+@pytest.fixture
+def scripted() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+@pytest.fixture
+async def web(
+    stack: Stack,
+    settings: Settings,
+    validator: ConstraintValidator,
+    scripted: ScriptedEngine,
+    embedder: SentenceModel,
+    store: FileStore,
+) -> AsyncIterator[Web]:
+    async with assemble(settings, secrets_of(stack), scripted, validator, embedder=embedder, store=store) as services:
+        yield Web(stack, services, create_app(services), embedder)
+
+
+@pytest.fixture
+async def client(web: Web) -> AsyncIterator[httpx.AsyncClient]:
+    user = await web.stack.user()
+    headers = {"authorization": f"Bearer {user.token}"}
+    async with (
+        served(web.app) as url,
+        httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client,
+    ):
+        yield client
+
+
+async def specified(client: httpx.AsyncClient, **more: Any) -> dict[str, Any]:
+    answer = await client.post("/api/sessions", json={"ir": IR, "until": "ir", **more})
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+async def test_code_is_written_for_a_specification_that_is_there(client: httpx.AsyncClient):
+    session = await specified(client)
+    path = f"/api/sessions/{session['id']}"
+    answer = await client.post(f"{path}/code", json={}, headers={"if-match": f'"{session["version"]}"'})
+    assert answer.status_code == 200, answer.text
+    written = answer.json()
+    assert written["generated_code"].startswith("def sum_even(numbers: list[int]) -> int:")
+    assert written["evidence"]["passed"] is True
+    assert written["version"] == session["version"] + 1  # the specification has not changed: the code alone is new
+    assert answer.headers["etag"] == f'"{written["version"]}"'
+
+
+async def test_code_is_written_from_the_version_that_is_meant(client: httpx.AsyncClient):
+    session = await specified(client)
+    path = f"/api/sessions/{session['id']}/code"
+    assert (await client.post(path, json={})).status_code == 428
+    stale = await client.post(path, json={}, headers={"if-match": '"99"'})
+    assert (stale.status_code, stale.json()["current_version"]) == (412, session["version"])
+
+
+async def test_open_questions_are_named_and_can_be_assumed_away(client: httpx.AsyncClient, scripted: ScriptedEngine):
+    scripted.specification = {**SPECIFICATION, "questions": [QUESTION]}
+    session = (await client.post("/api/sessions", json={"prompt": "sum the even numbers"})).json()
+    path, headers = f"/api/sessions/{session['id']}/code", {"if-match": f'"{session["version"]}"'}
+    refused = await client.post(path, json={}, headers=headers)
+    assert refused.status_code == 409
+    assert refused.json()["holes"] == [hole["id"] for hole in session["holes"]]
+    assumed = await client.post(path, json={"assume": True}, headers=headers)
+    assert assumed.status_code == 200, assumed.text
+    assert assumed.json()["generated_code"]
+    assert assumed.json()["holes"] == []
+
+
+async def test_a_stream_that_was_lost_goes_on_where_it_was_and_nothing_is_done_twice(
+    client: httpx.AsyncClient, scripted: ScriptedEngine
+):
+    scripted.pause_s = 0.02
+    order = {"json": {"prompt": "sum the even numbers"}, "headers": {**STREAM, "idempotency-key": "once"}}
+    seen: list[dict[str, Any]] = []
+    async with client.stream("POST", "/api/sessions", **order) as response:
+        assert response.status_code == 201
+        async for event in events_of(response):
+            seen.append(event)
+            if event["event"] == "delta":
+                break
+    path = response.headers["location"]
+    async with client.stream("GET", f"{path}/work", headers={"last-event-id": seen[-1]["id"]}) as response:
+        seen += [event async for event in events_of(response)]
+    assert [int(event["id"]) for event in seen] == list(range(1, len(seen) + 1))
+    assert seen[-1]["event"] == "done"
+    assert seen[-1]["data"]["generated_code"]
+
+    repeated = await client.post("/api/sessions", **order)
+    while repeated.status_code == 409:  # what is kept under the key is stored when the work has ended
+        await asyncio.sleep(0.05)
+        repeated = await client.post("/api/sessions", **order)
+    assert repeated.headers["idempotent-replayed"] == "true"
+    assert repeated.headers["location"] == path
+    assert repeated.text.count("event: done") == 1
+    assert len((await client.get("/api/sessions")).json()["items"]) == 1
+
+
+async def test_whoever_comes_back_after_the_end_is_given_what_came_of_it(client: httpx.AsyncClient):
+    session = await specified(client)
+    async with client.stream("GET", f"/api/sessions/{session['id']}/work") as response:
+        events = [event async for event in events_of(response)]
+    assert [event["event"] for event in events] == ["done"]
+    assert events[0]["data"]["id"] == session["id"]
+
+
+async def test_a_client_that_waits_for_one_document_and_leaves_stops_the_work(
+    client: httpx.AsyncClient, web: Web, scripted: ScriptedEngine
+):
+    scripted.pause_s = 0.2
+    request = asyncio.create_task(client.post("/api/sessions", json={"prompt": "sum the even numbers"}))
+    await until(lambda: bool(list(web.services.running_orders)))
+    request.cancel()
+    await until(lambda: not list(web.services.running_orders))
+    (session,) = (await client.get("/api/sessions")).json()["items"]
+    assert session["generation_status"] == "error"
+
+
+async def test_two_orders_for_one_session_do_not_run_at_once(client: httpx.AsyncClient, scripted: ScriptedEngine):
+    session = await specified(client)
+    path, headers = f"/api/sessions/{session['id']}", {"if-match": f'"{session["version"]}"'}
+    scripted.pause_s = 0.1
+    async with client.stream("POST", f"{path}/code", json={}, headers={**headers, **STREAM}) as first:
+        assert first.status_code == 200
+        second = await client.post(f"{path}/code", json={}, headers=headers)
+        assert (second.status_code, second.json()["work"]) == (409, f"{path}/work")
+
+
+async def test_a_viewer_is_told_that_writing_is_not_theirs(client: httpx.AsyncClient, web: Web):
+    session = await specified(client)
+    viewer, theirs = await web.user_client()
+    shared = await client.put(f"/api/sessions/{session['id']}/shares/{viewer.id}", json={"role": "viewer"})
+    if shared.status_code in {404, 405}:
+        shared = await client.post(
+            f"/api/sessions/{session['id']}/shares", json={"user_id": viewer.id, "role": "viewer"}
+        )
+    assert shared.is_success, shared.text
+    answer = await theirs.post(
+        f"/api/sessions/{session['id']}/code", json={}, headers={"if-match": f'"{session["version"]}"'}
+    )
+    assert answer.status_code == 403
