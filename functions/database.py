@@ -1,28 +1,23 @@
 """The database, as its SQL functions: `POST /rest/v1/rpc/<function>`, by supabase's client, with the caller's token."""
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, cast
 
-import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 from opentelemetry.trace import SpanKind
 from postgrest import APIError, AsyncPostgrestClient
 
 from functions.database_failures import CONNECTION_LOST, DATABASE, LOST_A_RACE, failure_from
+from functions.database_session import Answer, DatabaseSession
 from functions.failures import DatabaseUnavailable, Refused
 from infra import telemetry
 from infra import telemetry_names as names
 
-CONNECTIONS = 100
-# Shorter than what stands in front of the database keeps an idle connection: a write on one that was just closed fails.
-IDLE_CONNECTION_S = 15.0
 # For a client that others share: what is set in the answer to one user is not sent with the next one's request.
 NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
 
@@ -36,16 +31,14 @@ class Database:
     def __init__(self, url: str, anon_key: str, *, timeout_s: float = 5.0) -> None:
         self._anon_key = anon_key
         self._timeout_s = timeout_s
-        # httpx's own pool is the bottleneck at 50 clients: bench/database.py measures both.
-        self._http: httpx.AsyncClient = _ClientWithoutCookies(
-            transport=AiohttpTransport(client=_client_session),
-            timeout=timeout_s,
-            trust_env=False,
-            event_hooks={"response": [_refuse_other_voices]},
-        )
+        self._session = DatabaseSession(_refuse_other_voices)
         self._client = AsyncPostgrestClient(
-            f"{url.rstrip('/')}/rest/v1", headers={"apikey": anon_key}, http_client=self._http
+            f"{url.rstrip('/')}/rest/v1",
+            headers={"apikey": anon_key},
+            http_client=cast("httpx.AsyncClient", self._session),
         )
+        # What every call has: the client would copy it, header by header, for each of them.
+        self._session.headers, self._client.headers = dict(self._client.headers), httpx.Headers()
 
     async def call(
         self,
@@ -74,7 +67,7 @@ class Database:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._session.aclose()
 
     async def _call(self, function: str, arguments: Mapping[str, Any], token: str | None, *, idempotent: bool) -> Any:
         try:
@@ -103,47 +96,32 @@ class Database:
         return response.data
 
 
-class _NoCookies(httpx.Cookies):
-    """Takes none: not to look for them in each answer saves a sixth of what a call costs this process."""
-
-    def extract_cookies(self, response: httpx.Response) -> None:
-        pass
-
-
-_NONE = _NoCookies()
-
-
-class _ClientWithoutCookies(httpx.AsyncClient):
-    """What a proxy sets in the answer to one user is not sent with the next one's request."""
-
-    @property
-    def cookies(self) -> httpx.Cookies:
-        return _NONE
-
-    @cookies.setter
-    def cookies(self, cookies: Any) -> None:
-        raise AttributeError(f"this client takes no cookies: {cookies!r}")
+_JSON = "application/json"
 
 
 class _Interposed(httpx.RemoteProtocolError):
     """Not PostgREST answered, but something in front of it: whether the call arrived is not known."""
 
 
-async def _refuse_other_voices(response: httpx.Response) -> None:
-    """The client reports an error's `code` alone; a gateway's own errors have none, but for the status."""
-    if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR and response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+def _refuse_other_voices(answer: Answer) -> None:
+    """The client reports an error's `code` alone; a gateway's own errors have none, but for the status.
+
+    What says that all is well, in another language than JSON, is somebody else's answer too.
+    """
+    if answer.is_success and answer.headers.get("content-type", _JSON).startswith(_JSON):
+        return
+    if (
+        not answer.is_success
+        and answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+        and answer.status_code != HTTPStatus.TOO_MANY_REQUESTS
+    ):
         return
     try:
-        is_postgrest = "code" in json.loads(await response.aread())
+        is_postgrest = "code" in answer.json()
     except (ValueError, TypeError):
         is_postgrest = False
     if not is_postgrest:
-        raise _Interposed(f"HTTP {response.status_code}", request=response.request)
-
-
-def _client_session() -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=IDLE_CONNECTION_S)
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        raise _Interposed(f"HTTP {answer.status_code}")
 
 
 def _may_repeat(error: httpx.TransportError | APIError, *, idempotent: bool) -> bool:
