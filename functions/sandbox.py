@@ -14,6 +14,7 @@ import signal
 import sys
 import sysconfig
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -30,9 +31,10 @@ _INTERPRETER = os.path.realpath(sys.executable)
 _CHILD = Path(__file__).with_name("sandbox_child.py")
 # What the judge of properties needs beside the standard library; a candidate may import it too, and gains nothing.
 _PACKAGES = ("hypothesis", "sortedcontainers")
-# One of its own for each run where this process is root, so that limits by user are limits of that run.
 _USER_IDS = range(70_000, 90_000)
-_STARTING_S = 5.0
+STARTING_S = 5.0
+COMMAND = (_INTERPRETER, "-I", "-S", str(_CHILD))
+ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
 @dataclass(frozen=True)
@@ -112,78 +114,103 @@ class Sandbox(Protocol):
         ...
 
 
-class ProcessSandbox:
-    """A process on this machine. At most `at_once` run together; others wait."""
+class ChildSandbox(ABC):
+    """A sandbox whose code is held by `sandbox_child.py`; at most `at_once` run together, others wait.
 
-    def __init__(self, settings: SandboxSettings, *, at_once: int = 2) -> None:
+    What is left to say is where that program runs, and how it is cut off from everything.
+    """
+
+    def __init__(self, settings: SandboxSettings, *, at_once: int) -> None:
         self._settings = settings
         self._slots = asyncio.Semaphore(at_once)
 
+    @abstractmethod
+    async def _report(self, work: dict[str, Any], judged_by: Properties | None) -> bytes | SandboxResult:
+        """What the program reports of `work`, or how it ended without that. `judged_by` is sent after the candidate."""
+
     async def run(self, code: str, calls: Sequence[str]) -> SandboxResult:
-        """See `Sandbox`. Raises `Unavailable` when no process can be started."""
+        """See `Sandbox`. Raises `Unavailable` when the program cannot be started."""
         with telemetry.span(names.SANDBOX, {names.SANDBOX_CALLS: len(calls)}) as span:
             result = await self._run_in_turn(code, calls)
             span.set_attribute(names.SANDBOX_ENDED, result.ended)
             return result
 
     async def _run_in_turn(self, code: str, calls: Sequence[str]) -> SandboxResult:
-        output = await self._start({"code": code, "calls": list(calls)})
+        async with self._slots:
+            output = await self._report({"code": code, "calls": list(calls)}, None)
         return output if isinstance(output, SandboxResult) else _result(output, self._settings.output_bytes)
 
     async def search(self, code: str, properties: Properties) -> Search:
-        """See `Sandbox`. Raises `Unavailable` when no process can be started."""
+        """See `Sandbox`. Raises `Unavailable` when the program cannot be started."""
         packages = [str(Path(spec.origin).parent) for name in _PACKAGES if (spec := find_spec(name)) and spec.origin]
-        output = await self._start({"code": code, "packages": packages}, readable=packages, judged_by=properties)
+        async with self._slots:
+            output = await self._report({"code": code, "packages": packages}, properties)
         if isinstance(output, SandboxResult):
             return Search(output.ended, output.error)
         return _search(output, self._settings.output_bytes)
 
-    async def _start(
-        self, work: dict[str, Any], *, readable: Sequence[str] = (), judged_by: Properties | None = None
-    ) -> bytes | SandboxResult:
-        """What the process reports, or how it ended without that. `judged_by` is sent apart, after the candidate."""
-        limits = {
+    def _limits(self) -> dict[str, int]:
+        return {
             "memory_bytes": self._settings.memory_mib * 1024 * 1024,
             "cpu_s": self._settings.cpu_s,
             "processes": self._settings.processes,
         }
-        async with self._slots:
-            with tempfile.TemporaryDirectory(prefix="lift-sys-sandbox-") as directory:
-                job = {
-                    **work,
-                    "directory": directory,
-                    "readable": [*_interpreter_directories(), *readable],
-                    "uid": random.choice(_USER_IDS),  # noqa: S311 - not a secret
-                    "limits": limits,
-                }
-                first = json.dumps(job).encode()
-                second = b"" if judged_by is None else json.dumps(asdict(judged_by)).encode()
-                return await self._run(directory, b"%d\n%s%s" % (len(first), first, second))
+
+    def _timed_out(self) -> SandboxResult:
+        return SandboxResult("timeout", error=f"it did not finish within {self._settings.wall_s:g} s")
+
+
+class ProcessSandbox(ChildSandbox):
+    """A process on this machine."""
+
+    def __init__(self, settings: SandboxSettings, *, at_once: int = 2) -> None:
+        super().__init__(settings, at_once=at_once)
+
+    async def _report(self, work: dict[str, Any], judged_by: Properties | None) -> bytes | SandboxResult:
+        with tempfile.TemporaryDirectory(prefix="lift-sys-sandbox-") as directory:
+            readable = [*_interpreter_directories(), *work.get("packages", ())]
+            job = {
+                **work,
+                "directory": directory,
+                "readable": readable,
+                "uid": some_user_id(),
+                "limits": self._limits(),
+            }
+            return await self._run(directory, as_sent(job, judged_by))
 
     async def _run(self, directory: str, sent: bytes) -> bytes | SandboxResult:
         settings = self._settings
         try:
             process = await asyncio.create_subprocess_exec(
-                _INTERPRETER,
-                "-I",
-                "-S",
-                str(_CHILD),
+                *COMMAND,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
-                env={"PYTHONDONTWRITEBYTECODE": "1"},
+                env=ENVIRONMENT,
                 cwd=directory,
                 start_new_session=True,
             )
         except OSError as error:
             raise Unavailable("the sandbox", f"no process could be started: {error}") from error
         try:
-            async with asyncio.timeout(settings.wall_s + _STARTING_S):
+            async with asyncio.timeout(settings.wall_s + STARTING_S):
                 return await _exchange(process, sent, settings.output_bytes)
         except TimeoutError:
-            return SandboxResult("timeout", error=f"it did not finish within {settings.wall_s:g} s")
+            return self._timed_out()
         finally:
             await _kill(process)
+
+
+def some_user_id() -> int:
+    """For one run, where this process is root: limits by user are then limits of that run."""
+    return random.choice(_USER_IDS)  # noqa: S311 - not a secret
+
+
+def as_sent(job: dict[str, Any], judged_by: Properties | None) -> bytes:
+    """The program's standard input: the job after its length, then what it reads when the candidate is in its place."""
+    first = json.dumps(job).encode()
+    second = b"" if judged_by is None else json.dumps(asdict(judged_by)).encode()
+    return b"%d\n%s%s" % (len(first), first, second)
 
 
 async def _exchange(process: asyncio.subprocess.Process, job: bytes, most: int) -> bytes:

@@ -123,6 +123,12 @@ class Deployment:
         self.apps[app.app_id] = app
         return api_pb2.AppCreateResponse(app_id=app.app_id, app_page_url="http://127.0.0.1/app")
 
+    async def AppGetOrCreate(self, request: api_pb2.AppGetOrCreateRequest) -> api_pb2.AppGetOrCreateResponse:
+        known = [app for app in self.apps.values() if app.name == request.app_name]
+        app = known[0] if known else App(self._new_id("ap"), request.app_name, {})
+        self.apps[app.app_id] = app
+        return api_pb2.AppGetOrCreateResponse(app_id=app.app_id)
+
     async def AppGetLayout(self, request: api_pb2.AppGetLayoutRequest) -> api_pb2.AppGetLayoutResponse:
         return api_pb2.AppGetLayoutResponse(app_layout=self.apps[request.app_id].layout())
 

@@ -17,12 +17,14 @@ Call = Callable[[Stream[Any, Any]], Awaitable[None]]
 class Service:
     """Methods named as Modal's calls, over any number of objects; the first object that has the method answers."""
 
-    def __init__(self, *parts: object) -> None:
+    def __init__(self, *parts: object, of: Any = ModalClientBase) -> None:
         self._parts = parts
+        self._of = of
         self.unknown_calls: list[str] = []
 
     def __mapping__(self) -> dict[str, Handler]:
-        return ModalClientBase.__mapping__(_Calls(self))  # type: ignore[arg-type] # it only takes attributes from it
+        mapping: dict[str, Handler] = self._of.__mapping__(_Calls(self))  # it only takes attributes from it
+        return mapping
 
     def call(self, name: str) -> Call:
         for part in self._parts:

@@ -1,0 +1,153 @@
+"""Modal's sandboxes: what is asked of one is recorded, and its commands run as processes here, confined by nobody."""
+
+import asyncio
+import itertools
+import signal
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import jwt
+from grpclib import GRPCError, Status
+from modal_proto import api_pb2
+from modal_proto import task_command_router_pb2 as router_pb2
+from modal_proto.task_command_router_grpc import TaskCommandRouterBase
+
+from infra.local.tied_process import tied
+from tests.modal_control_plane.rpc import Service, served
+
+BLOCK_BYTES = 65_536
+
+
+class Command:
+    """A process, and what it has written: read at once, so that it never waits for its reader."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        self.stdin = process.stdin
+        self.written = bytearray()
+        self._process = process
+        self._more = asyncio.Event()
+        self._reader = asyncio.create_task(self._read())
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        sent = 0
+        while sent < len(self.written) or not self._reader.done():
+            if sent == len(self.written):
+                self._more.clear()
+                await self._more.wait()
+            if block := bytes(self.written[sent : sent + BLOCK_BYTES]):
+                sent += len(block)
+                yield block
+
+    async def end(self) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+        self.stdin.close()
+        await self._reader
+        await self._process.wait()
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        while block := await self._process.stdout.read(BLOCK_BYTES):
+            self.written += block
+            self._more.set()
+        asyncio.get_running_loop().call_soon(self._more.set)
+
+
+class Sandboxes:
+    """The sandboxes of a control plane, for as long as they are `open`."""
+
+    def __init__(self) -> None:
+        self.created: dict[str, api_pb2.Sandbox] = {}
+        self.terminated: list[str] = []
+        self.commands: list[list[str]] = []
+        self.refuses = False
+        self._router = ""
+        self._ids = itertools.count()
+        self._by_id: dict[str, Command] = {}
+        self._of_task: defaultdict[str, list[Command]] = defaultdict(list)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        service = Service(_Router(self), of=TaskCommandRouterBase)
+        try:
+            async with served(service) as self._router:
+                yield
+        finally:
+            for task in list(self._of_task):
+                await self._end(task)
+        assert not service.unknown_calls, service.unknown_calls
+
+    async def start(self, request: router_pb2.TaskExecStartRequest, environment: Mapping[str, str]) -> None:
+        self.commands.append(list(request.command_args))
+        process = await asyncio.create_subprocess_exec(
+            *tied(list(request.command_args), ending=signal.SIGKILL),
+            env=dict(environment),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        self._by_id[request.exec_id] = command = Command(process)
+        self._of_task[request.task_id].append(command)
+
+    def command(self, exec_id: str) -> Command:
+        return self._by_id[exec_id]
+
+    async def _end(self, task_id: str) -> None:
+        for command in self._of_task.pop(task_id, []):
+            await command.end()
+
+    # --- what callers ask
+
+    async def AuthTokenGet(self, _request: api_pb2.AuthTokenGetRequest) -> api_pb2.AuthTokenGetResponse:
+        return api_pb2.AuthTokenGetResponse(token=token())
+
+    async def SandboxCreateV2(self, request: api_pb2.SandboxCreateV2Request) -> api_pb2.SandboxCreateV2Response:
+        if self.refuses:
+            raise GRPCError(Status.FAILED_PRECONDITION, "no room for another sandbox")
+        number = f"{next(self._ids):04d}"
+        self.created[f"sb-{number}"] = request.definition
+        return api_pb2.SandboxCreateV2Response(
+            sandbox_id=f"sb-{number}",
+            task_id=f"ta-{number}",
+            metadata=api_pb2.SandboxHandleMetadata(app_id=request.app_id),
+            command_router_access=api_pb2.CommandRouterAccess(url=self._router, jwt=token()),
+        )
+
+    async def SandboxTerminateV2(self, request: api_pb2.SandboxTerminateRequest) -> api_pb2.SandboxTerminateResponse:
+        self.terminated.append(request.sandbox_id)
+        await self._end(request.sandbox_id.replace("sb-", "ta-"))
+        return api_pb2.SandboxTerminateResponse()
+
+
+class _Router:
+    """The worker's own service: commands in a sandbox, and their pipes."""
+
+    def __init__(self, sandboxes: Sandboxes) -> None:
+        self._sandboxes = sandboxes
+
+    async def TaskExecStart(self, request: router_pb2.TaskExecStartRequest) -> router_pb2.TaskExecStartResponse:
+        sources = [source.env.contents for source in request.secret_sources if source.HasField("env")]
+        await self._sandboxes.start(request, {name: value for source in sources for name, value in source.items()})
+        return router_pb2.TaskExecStartResponse()
+
+    async def TaskExecStdinWrite(
+        self, request: router_pb2.TaskExecStdinWriteRequest
+    ) -> router_pb2.TaskExecStdinWriteResponse:
+        stdin = self._sandboxes.command(request.exec_id).stdin
+        stdin.write(request.data)
+        if request.eof:
+            stdin.write_eof()
+        return router_pb2.TaskExecStdinWriteResponse()
+
+    async def TaskExecStdioRead(
+        self, request: router_pb2.TaskExecStdioReadRequest
+    ) -> AsyncIterator[router_pb2.TaskExecStdioReadResponse]:
+        async for block in self._sandboxes.command(request.exec_id).blocks():
+            yield router_pb2.TaskExecStdioReadResponse(data=block)
+
+
+def token() -> str:
+    """What Modal's client takes for a token: it reads when it ends, and nothing else."""
+    return jwt.encode({"exp": 4_000_000_000}, "k" * 32, algorithm="HS256")
