@@ -50,10 +50,12 @@ from endpoints.work import ClientGone
 from functions.failures import Failure
 from infra.settings import WebSettings
 
-ROUTERS = (
+ROUTERS = (  # looked through in this order: first what programs ask most
+    *OPENAI_ROUTERS,
+    generation.router,
+    health.router,
     pages.router,
     *CONSOLE_ROUTERS,
-    health.router,
     session_creation.router,
     session_search.router,  # before what takes any word for an id
     sessions.router,
@@ -67,11 +69,9 @@ ROUTERS = (
     sharing.router,
     specification.router,
     reversal.router,
-    generation.router,
     constraint_sets.router,
     checking.router,
     extraction.router,
-    *OPENAI_ROUTERS,
     account.router,
     operation.router,
     maintenance.router,

@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from endpoints.response_headers import adding_headers
+from endpoints.response_headers import adding_raw_headers, raw
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -25,6 +25,9 @@ SECURITY_HEADERS = {
 }
 
 
+_RAW = raw(SECURITY_HEADERS)
+
+
 class SecurityHeadersMiddleware:
     """Adds `SECURITY_HEADERS`; a response that sets one of them itself keeps its own."""
 
@@ -35,4 +38,4 @@ class SecurityHeadersMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        await self.app(scope, receive, adding_headers(send, SECURITY_HEADERS))
+        await self.app(scope, receive, adding_raw_headers(send, _RAW))

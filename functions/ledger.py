@@ -6,7 +6,7 @@ concurrency. A reservation whose server died is released by the user's next admi
 
 import uuid
 from collections import OrderedDict
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
 
@@ -149,7 +149,7 @@ class Ledger:
         Raises `RateLimited`, `TooManyAtOnce`, `BudgetExceeded`, `NotFound` (the session): nothing is reserved then.
         After `DatabaseUnavailable`, or a cancellation, that is not known: `release` what may have been.
         """
-        description = asdict(work) | {"key_id": caller.key_id}
+        description = {**vars(work), "key_id": caller.key_id}
         policies = [_bucket("generations", self._limits.generations_per_minute, MINUTE_S)]
         if description.pop("expensive"):
             policies.append(_bucket("expensive", self._limits.expensive_per_hour, HOUR_S))
@@ -177,7 +177,7 @@ class Ledger:
 
         Work that this ledger admitted is booked even if the database has lost its reservation in a crash.
         """
-        await self._settle(caller, reservation_id, asdict(outcome))
+        await self._settle(caller, reservation_id, {**vars(outcome)})
 
     async def release(self, caller: Caller, reservation_id: str, *, error: str | None = None) -> None:
         """Give a reservation back whole: nothing was used, because of `error` where there was one. Raises `NotFound`.
