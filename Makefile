@@ -54,6 +54,11 @@ bench-database: setup ## lists at 1,000,000 sessions, the client's transports, a
 bench-keep-alive: setup ## what policies of keeping an engine warm would have cost, on traces (AZURE_TRACES: Azure's)
 	@$(RUN) bench/keep_alive.py
 
+.PHONY: bench-serving
+bench-serving: setup ## ours over HTTP against vllm serve and litellm's proxy (10 to 15 min; BENCH=--quick: 2)
+	@$(RUN) -m infra.local.model
+	@$(RUN) -m bench.serving $(BENCH)
+
 .PHONY: bench-quality
 bench-quality: setup ## how often the code is right, in four arms (long; not part of bench)
 	@$(RUN) -m infra.local.model

@@ -134,7 +134,7 @@ async def started(directory: Path) -> AsyncIterator[Stack]:
         await bootstrap(postgres)
         await migrate(postgres.dsn())
         keys = Keys.kept_in(directory / "supabase-keys.json")
-        port = _free_port()
+        port = free_port()
         gateway = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "infra.local.gateway", "--directory", str(directory),
             "--port", str(port), "--postgres-port", str(postgres.port),
@@ -177,7 +177,8 @@ async def _reachable(database: Database) -> None:
                 return
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that nobody listens on at this moment."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
