@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
 from endpoints.guard import Administrator, App, Editor, GuardedRoute, Reader, Scope
@@ -15,6 +15,12 @@ from functions.profiles import Profile
 router = APIRouter(route_class=GuardedRoute, prefix="/api", tags=["account"])
 
 
+def _written(value: object) -> object:
+    if isinstance(value, int | float):
+        raise ValueError("write the time as RFC 3339 does, such as 2030-01-31T12:00:00Z")  # noqa: TRY004 - pydantic's way
+    return value
+
+
 class CreateKey(BaseModel):
     """What the key is called, and what it may be used for."""
 
@@ -24,7 +30,9 @@ class CreateKey(BaseModel):
 
     name: str = Field(min_length=1, max_length=200)
     scopes: list[Scope] = Field(default=["read", "generate"], min_length=1, max_length=3)
-    expires_at: AwareDatetime | None = Field(default=None, description="With its offset from UTC; null: never.")
+    expires_at: Annotated[AwareDatetime, BeforeValidator(_written)] | None = Field(
+        default=None, description="With its offset from UTC; null: never."
+    )
 
 
 class KeyList(BaseModel):

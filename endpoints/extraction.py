@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from endpoints.guard import App, GuardedRoute, Reader
 from endpoints.json_request import JsonRequest
-from endpoints.openapi import problem_responses
+from endpoints.openapi import inline_schema, problem_responses
 from functions.constraints.extraction import SourceFile
 from functions.failures import Refused
 
@@ -21,6 +21,8 @@ ARCHIVES = frozenset(
     {"application/zip", "application/x-zip-compressed", "application/x-tar", "application/gzip", "application/x-gtar"}
 )
 _TAKEN = "application/json, multipart/form-data, application/zip, application/x-tar or application/gzip"
+
+_BINARY = {"type": "string", "format": "binary"}
 
 
 class FileBody(BaseModel):
@@ -68,9 +70,9 @@ class ExtractAnswer(BaseModel):
         "requestBody": {
             "required": True,
             "content": {
-                "application/json": {"schema": ExtractBody.model_json_schema()},
-                "multipart/form-data": {"schema": {"type": "object", "additionalProperties": {"format": "binary"}}},
-                **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in sorted(ARCHIVES)},
+                "application/json": {"schema": inline_schema(ExtractBody)},
+                "multipart/form-data": {"schema": {"type": "object", "additionalProperties": _BINARY}},
+                **{kind: {"schema": _BINARY} for kind in sorted(ARCHIVES)},
             },
         }
     },

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -42,7 +42,7 @@ class Resolution(BaseModel):
     )
     answer: Any = Field(default=None, description="Give this or `suggestion`.")
     suggestion: int | str | None = Field(default=None, description="The suggestion's number, from 0, or its text.")
-    rewrite: bool = Field(default=True, description="Else the answer is only kept with its question.")
+    rewrite: StrictBool = Field(default=True, description="Else the answer is only kept with its question.")
 
     @model_validator(mode="after")
     def _one_answer(self) -> Self:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -44,7 +44,9 @@ SECURITY_SCHEMES = {
     },
     "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key (`lsk_...`)."},
 }
-_EVERY_GUARDED_ROUTE = (401, 403, 422, 500, 503)
+_EVERY_ROUTE = (429, 500, 503)
+_EVERY_GUARDED_ROUTE = (401, 403, 422, *_EVERY_ROUTE)
+_EVERY_BODY = (400, 413, 415)
 
 
 class FieldErrorDocument(BaseModel):
@@ -88,8 +90,30 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def event_stream(description: str) -> dict[str, Any]:
-    """For a route's `responses`: that it can answer with server-sent events."""
-    return {"text/event-stream": {"schema": {"type": "string"}, "example": description}}
+    """For a route's `responses`: that it can answer with server-sent events.
+
+    The schema is one event's, as tools read it before OpenAPI 3.2 (which has `itemSchema` for it).
+    """
+    return {"text/event-stream": {"schema": _EVENT, "example": description}}
+
+
+def inline_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Of a body that a route reads itself: its parts stand in it, where FastAPI would not look for them."""
+    schema = model.model_json_schema()
+    parts = schema.pop("$defs", {})
+
+    def resolved(value: Any) -> Any:
+        match value:
+            case {"$ref": str(reference)}:
+                return resolved(parts[reference.rpartition("/")[2]])
+            case dict():
+                return {key: resolved(item) for key, item in value.items()}
+            case list():
+                return [resolved(item) for item in value]
+            case _:
+                return value
+
+    return cast("dict[str, Any]", resolved(schema))
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -123,6 +147,15 @@ class OpenAIErrorDocument(BaseModel):
     error: OpenAIError
 
 
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["data"],
+}
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -157,7 +190,7 @@ def _complete(schema: dict[str, Any], routes: Sequence[APIRoute]) -> None:
             _complete_operation(operation, is_public=route.path_format in PUBLIC_PATHS)
             if route.path_format.startswith(openai_errors.PREFIX):
                 _in_openai_shape(operation)
-            if isinstance(route, CostlyRoute):
+            if isinstance(route, CostlyRoute) and method == "POST":
                 operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
 
 
@@ -166,8 +199,8 @@ def _complete_operation(operation: dict[str, Any], *, is_public: bool) -> None:
     if is_public:
         operation["security"] = []
         responses.pop("422", None)
-        return
-    for status in _EVERY_GUARDED_ROUTE:
+    body = _EVERY_BODY if "requestBody" in operation else ()
+    for status in (*(_EVERY_ROUTE if is_public else _EVERY_GUARDED_ROUTE), *body):
         if str(status) not in responses or status == HTTPStatus.UNPROCESSABLE_ENTITY:
             responses[str(status)] = _problem(status)
     operation["responses"] = dict(sorted(responses.items()))

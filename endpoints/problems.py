@@ -258,9 +258,13 @@ async def answer_http_exception(request: Request, error: Exception) -> JSONRespo
 
 
 def _allowed_methods(request: Request) -> str:
-    """All methods of the path: Starlette knows only those of the first route that has it."""
+    """All methods of the path: Starlette knows only those of the first route that has it.
+
+    A path with words of its own (`/api/sessions/search`) is not also one that takes any word there.
+    """
     routes = [r for r in request.app.routes if r.matches(request.scope)[0] is not Match.NONE]
-    return ", ".join(sorted({method for route in routes for method in getattr(route, "methods", None) or ()}))
+    own = [r for r in routes if getattr(r, "path", None) == getattr(routes[0], "path", None)]
+    return ", ".join(sorted({method for route in own for method in getattr(route, "methods", None) or ()}))
 
 
 def _field_error(fault: Mapping[str, Any], body: Any) -> FieldError:

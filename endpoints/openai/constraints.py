@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StrictBool, StringConstraints, model_validator
 
 from endpoints.openai.fields import Part
 from endpoints.openai.tools import Offer
@@ -33,7 +33,7 @@ class NamedSchema(Part):
     name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")] = "schema"
     description: str | None = None
     schema_: dict[str, Any] = Field(alias="schema")
-    strict: bool | None = None
+    strict: StrictBool | None = None
 
 
 class JsonSchemaFormat(Part):
@@ -72,10 +72,12 @@ class StructuredOutputs(Part):
     regex: str | None = None
     choice: list[str] | None = None
     grammar: str | None = None
-    json_object: bool | None = None
+    json_object: StrictBool | None = None
     structural_tag: str | None = Field(default=None, description="JSON, with `triggers` and `structures`.")
-    disable_any_whitespace: bool = Field(default=True, description="Ignored: there is none in any case.")
-    disable_additional_properties: bool = Field(default=True, description="Ignored: there are none unless allowed.")
+    disable_any_whitespace: StrictBool = Field(default=True, description="Ignored: there is none in any case.")
+    disable_additional_properties: StrictBool = Field(
+        default=True, description="Ignored: there are none unless allowed."
+    )
     whitespace_pattern: None = Field(default=None, description="Not taken: the decoder has no such pattern.")
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
 
 from endpoints.engine_events import stop_sequences
 from endpoints.generation import Stop, Text
@@ -29,7 +29,7 @@ class Body(Part):
     model: ModelName = Field(description="The served model's name, or its last part.")
     user: Any = Field(default=None, description="Ignored.")
     metadata: dict[str, str] | None = Field(default=None, description="Given back by /v1/responses; else ignored.")
-    store: bool | None = Field(default=None, description="Ignored: nothing is stored.")
+    store: StrictBool | None = Field(default=None, description="Ignored: nothing is stored.")
     service_tier: Any = Field(default=None, description="Ignored.")
     safety_identifier: Any = Field(default=None, description="Ignored.")
     prompt_cache_key: Any = Field(default=None, description="Ignored: equal beginnings are cached in any case.")
@@ -39,7 +39,7 @@ class Body(Part):
 class StreamOptions(Part):
     """What a stream ends with."""
 
-    include_usage: bool = False
+    include_usage: StrictBool = False
     include_obfuscation: Any = Field(default=None, description="Ignored.")
 
 
@@ -48,7 +48,7 @@ class SampledBody(Body):
 
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float = Field(default=1.0, gt=0, le=1)
-    stream: bool = False
+    stream: StrictBool = False
 
     def temperature_or(self, settings: Settings) -> float:
         """As asked for, or the default."""

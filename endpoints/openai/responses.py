@@ -4,7 +4,7 @@ import uuid
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import Field, field_validator
+from pydantic import Field, StrictBool, field_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -69,7 +69,7 @@ class ResponseBody(SampledBody, ConstraintSetBody):
         default=None, description="Only empty: functions are called through /v1/chat/completions."
     )
     tool_choice: Any = Field(default=None, description="Ignored: there are no tools.")
-    parallel_tool_calls: bool | None = Field(default=None, description="Ignored, as above.")
+    parallel_tool_calls: StrictBool | None = Field(default=None, description="Ignored, as above.")
     max_tool_calls: Any = Field(default=None, description="Ignored, as above.")
     include: list[str] | None = Field(default=None, description="Ignored: there is nothing to include.")
     reasoning: Any = Field(default=None, description="Ignored.")

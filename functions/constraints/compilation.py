@@ -37,6 +37,8 @@ WEEK_S = 7 * 24 * 3600.0
 KEPT = 512
 """Compiled sets that a process keeps; one of 10,000 constraints takes about 5 MB."""
 MOST_RESOLUTIONS = 100
+TEXTS_AT_ONCE = 8
+"""Of one request: a thousand texts would fill the queue in which everybody's constraints wait."""
 Progress = Callable[[str, int], Awaitable[None]]
 """Told the stage, and how much is done in percent."""
 _SEVERITIES = ("hint", "info", "warning", "error")
@@ -177,9 +179,19 @@ class ConstraintCompiler:
         return await self.compile_json(constraints, language, pointer=pointer)
 
     async def violations(self, texts: Sequence[str], compiled: Compiled) -> list[list[Violation]]:
-        """What each text breaks: one child process for each, with its limits. A text that exceeds them breaks that."""
-        tasks = [self._judged(text, compiled) for text in texts]
-        return list(await asyncio.gather(*tasks))
+        """What each text breaks: each is judged with its own limits. A text that exceeds them breaks that."""
+        turns = asyncio.Semaphore(TEXTS_AT_ONCE)
+
+        async def in_turn(text: str) -> list[Violation]:
+            async with turns:
+                return await self._judged(text, compiled)
+
+        tasks = [asyncio.ensure_future(in_turn(text)) for text in texts]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
 
     async def _judged(self, text: str, compiled: Compiled) -> list[Violation]:
         try:

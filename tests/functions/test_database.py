@@ -99,6 +99,24 @@ async def test_what_callers_are_told(status: int, body: bytes, failure: type[Fai
             await database.call("f", token="t")
 
 
+async def test_a_page_that_is_not_the_databases_is_no_answer_of_it():
+    async def somebody_else(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        page = b"<html>It works!</html>"
+        head = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/html\r\ncontent-length: %d\r\n\r\n"
+        writer.write(head % len(page) + page)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(somebody_else, "127.0.0.1", 0)
+    database = Database(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "anon-key", timeout_s=1)
+    with pytest.raises(DatabaseUnavailable, match="cannot be reached"):
+        await database.call("f", token="t")
+    await database.close()
+    server.close()
+    await server.wait_closed()
+
+
 async def test_a_database_that_says_nothing_is_given_up_on():
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()

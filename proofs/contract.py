@@ -1,0 +1,145 @@
+"""Does the API do what its description says? `python -m proofs.contract`: schemathesis with all of its checks.
+
+Signed in and as a stranger; examples, boundary cases, random cases, and sequences of calls that use what the earlier
+ones made. The operations are dealt out to processes: schemathesis's threads trip over CPython 3.11's parser. Prints the
+cases of each part and whatever does not hold; exits 1 when something does not.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from proofs.product import Product, product
+from proofs.tools import tool
+
+HERE = Path(__file__).parent
+LEAST_CASES = 5_000
+
+# What JSON Schema cannot say about a value is said when it comes: cursors, heads of functions, a constraint that does
+# not compile (400, 422), a key used twice (409, 422), an ETag of an older version (412).
+CONFIGURATION = """
+request-timeout = 300
+[checks.max_response_time]
+enabled = false
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 422, 428, 429]
+"""
+
+# Parts: what words of ours write code for takes seconds a case, so they get fewer.
+COSTLY = r"^/api/(sessions|ir|code)$|/resolve$|/code$"
+SESSIONS = r"^/api/sessions/"
+OTHERS = r"^/(api/(generate|reverse|compile|check|extract)|v1/)"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One run of schemathesis."""
+
+    name: str
+    arguments: tuple[str, ...]
+    stranger: bool = False
+
+
+def parts(cases: int) -> list[Part]:
+    every = ("--phases", "examples,coverage,fuzzing", "--max-examples", str(cases))
+    return [
+        Part("sessions", ("--include-path-regex", SESSIONS, "--exclude-path-regex", COSTLY, *every)),
+        Part("generation, constraints, OpenAI", ("--include-path-regex", OTHERS, *every)),
+        Part("account, operation", ("--exclude-path-regex", f"{SESSIONS}|{OTHERS}|{COSTLY}", *every)),
+        Part("words to code: what is refused", ("--include-path-regex", COSTLY, "--mode", "negative", *every)),
+        Part("words to code: examples", ("--include-path-regex", COSTLY, "--phases", "examples")),
+        Part("sequences", ("--exclude-path-regex", COSTLY, "--phases", "stateful", "--max-examples", "40")),
+        Part(
+            "as a stranger",
+            ("--phases", "coverage,fuzzing", "--max-examples", "10", "--rate-limit", "15/s"),
+            stranger=True,
+        ),
+    ]
+
+
+async def run(part: Part, server: Product, directory: Path, headers: Mapping[str, str]) -> dict[str, Any]:
+    """What schemathesis reports of `part`; `text` is what it printed."""
+    file = directory / f"{abs(hash(part.name))}.json"
+    configuration = directory / "schemathesis.toml"
+    arguments = ["--config-file", str(configuration), "run", f"{server.url}/openapi.json", *part.arguments]
+    arguments += [
+        "--checks",
+        "all",
+        "--continue-on-failure",
+        "--seed",
+        "1",
+        "--no-color",
+        "--generation-database",
+        "none",
+    ]
+    arguments += [
+        "--warnings",
+        "off",
+        "--suppress-health-check",
+        "all",
+        "--report",
+        "json",
+        "--report-json-path",
+        str(file),
+    ]
+    for name, value in () if part.stranger else headers.items():
+        arguments += ["-H", f"{name}: {value}"]
+    environment = os.environ | {"SCHEMATHESIS_HOOKS": "contract_hooks", "PYTHONPATH": str(HERE)}
+    process = await asyncio.create_subprocess_exec(
+        str(tool("st")),
+        *arguments,
+        cwd=directory,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    report = json.loads(file.read_text()) if file.exists() else {}
+    return {"status": process.returncode, "text": output.decode(errors="replace"), **report}
+
+
+async def main(cases: int) -> int:
+    async with product() as server:
+        user = await server.user()
+        # An access token, not a key: schemathesis revokes the keys that it finds.
+        headers = {"Authorization": f"Bearer {server.token(user)}"}
+        total, failed = 0, False
+        with TemporaryDirectory() as name:
+            directory = Path(name)
+            (directory / "schemathesis.toml").write_text(CONFIGURATION)
+            waiting = [asyncio.create_task(run(part, server, directory, headers)) for part in parts(cases)]
+            for part, task in zip(parts(cases), waiting, strict=True):
+                report = await task
+                made = cases_of(report["text"])
+                total += made
+                print(
+                    f"{part.name:40} {made:6} cases  {'holds' if report['status'] == 0 else 'DOES NOT HOLD'}",
+                    flush=True,
+                )
+                if report["status"] != 0:
+                    failed = True
+                    print(report["text"])
+    print(f"{'all':40} {total:6} cases")
+    return 1 if failed or total < LEAST_CASES else 0
+
+
+def cases_of(text: str) -> int:
+    """How many cases schemathesis says it has made."""
+    for line in text.splitlines():
+        words = line.split()
+        if "generated," in words:
+            return int(words[words.index("generated,") - 1])
+    return 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, default=40, help="random cases of each operation and kind")
+    sys.exit(asyncio.run(main(parser.parse_args().cases)))
