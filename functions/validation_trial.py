@@ -15,6 +15,7 @@ from typing import Any
 from llguidance import LLMatcher, LLTokenizer
 
 from functions.failures import ConstraintRefused
+from functions.matching_limits import matcher as limited_matcher
 from functions.validation_caps import (
     Pointer,
     check_choices,
@@ -113,7 +114,7 @@ def try_grammar(vocabulary: Vocabulary, kind: str, source: str) -> Figures:
     if admission != grammar and (message := LLMatcher.validate_grammar(admission, None)):
         raise refuse(message)
     started = time.perf_counter()
-    matcher = LLMatcher(vocabulary.tokenizer, grammar, log_level=0)
+    matcher = limited_matcher(vocabulary.tokenizer, grammar)
     compiled = time.perf_counter()
     if matcher.is_error():
         raise refuse(matcher.get_error())

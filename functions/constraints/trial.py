@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from llguidance import LLInterpreter, LLMatcher
 
 from functions.failures import ConstraintRefused
+from functions.matching_limits import matcher as limited_matcher
 from functions.validation_child import tokenizer, vocabulary
 from functions.validation_grammar import engine_grammar
 from functions.validation_trial import NOTHING_SATISFIES, Figures, try_grammar
@@ -34,7 +35,7 @@ def read_texts(kind: str, source: str, texts: Sequence[str]) -> list[Reading]:
     """Read each text by the artifact, as the decoder would write it."""
     if not texts:
         return []
-    matcher = LLMatcher(tokenizer(), engine_grammar(kind, source), log_level=0)
+    matcher = limited_matcher(tokenizer(), engine_grammar(kind, source))
     if matcher.is_error():
         raise ConstraintRefused("", matcher.get_error())
     return [_read(matcher.deep_copy(), text) for text in texts]
