@@ -25,7 +25,6 @@ from functions.generation import (
 )
 from functions.import_lock import IMPORTING
 from functions.matching_limits import limit_all_matchers
-from functions.matching_limits import limit_all_matchers
 from functions.parent_watch import end_with
 from functions.validation_grammar import structural_tag_as_lark
 from infra.settings import EngineSettings, apply_process_environment
