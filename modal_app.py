@@ -8,24 +8,19 @@ and volumes per Modal environment; `--env` chooses that one.
 """
 
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import modal
 
 from infra.settings import ENVIRONMENT_VARIABLE, load_alert_secrets, load_deployed_settings, load_secrets
 
-if TYPE_CHECKING:
-    from functions.billing import BilledItem
-
 MINUTES = 60
-HERE = Path(__file__).parent
-REQUIREMENTS = HERE / "infra" / "requirements"
-UV = "0.13.8"
-TORCH_ON_A_CPU = "torch==2.13.0+cpu"
-TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+REQUIREMENTS = Path(__file__).parent / "infra" / "requirements"
+TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
+PINNED: dict[str, Any] = {"extra_options": "--no-deps", "uv_version": "0.13.8"}
 
 settings = load_deployed_settings()
 scaling = settings.scaling
@@ -43,24 +38,23 @@ def with_source(image: modal.Image) -> modal.Image:
     return image.env({ENVIRONMENT_VARIABLE: settings.environment}).add_local_python_source(*SOURCE, ignore=NOT_MOUNTED)
 
 
-web_image = with_source(
-    modal.Image.debian_slim(python_version="3.11").uv_pip_install(
-        requirements=[str(REQUIREMENTS / "web.lock")], extra_options="--no-deps", uv_version=UV
-    )
-)
+slim = modal.Image.debian_slim(python_version="3.11")
+
+# Also what untrusted code sees of the world, in a sandbox: nothing is in it that is not in the repository.
+web_image = with_source(slim.uv_pip_install(requirements=[str(REQUIREMENTS / "web.lock")], **PINNED))
 
 # The sentence model is in a package, and PyTorch without a GPU's libraries in an index of its own.
 embedding_image = with_source(
-    modal.Image.debian_slim(python_version="3.11")
-    .uv_pip_install(TORCH_ON_A_CPU, extra_index_url=TORCH_CPU_INDEX, extra_options="--no-deps", uv_version=UV)
-    .uv_pip_install(requirements=[str(REQUIREMENTS / "embedding.lock")], extra_options="--no-deps", uv_version=UV)
+    slim.uv_pip_install("torch==2.13.0+cpu", extra_index_url=TORCH_INDEX, **PINNED).uv_pip_install(
+        requirements=[str(REQUIREMENTS / "embedding.lock")], **PINNED
+    )
 )
 
 engine_image = with_source(
     # The CUDA toolkit, not only the driver's libraries: FlashInfer compiles kernels for the GPU it finds.
     modal.Image.from_registry("nvidia/cuda:13.0.1-devel-ubuntu22.04", add_python="3.11")
     .entrypoint([])
-    .uv_pip_install(requirements=[str(REQUIREMENTS / "engine.lock")], extra_options="--no-deps", uv_version=UV)
+    .uv_pip_install(requirements=[str(REQUIREMENTS / "engine.lock")], **PINNED)
     .env(
         {
             "HF_XET_HIGH_PERFORMANCE": "1",
@@ -81,11 +75,8 @@ cache = modal.Dict.from_name(f"lift-sys-{settings.environment}-cache", create_if
 
 supabase = modal.Secret.from_name("supabase", required_keys=["SUPABASE_URL", "SUPABASE_ANON_KEY"])
 service = modal.Secret.from_name("supabase-service", required_keys=["SUPABASE_SERVICE_ROLE_KEY"])
-telemetry_secrets = (
-    [modal.Secret.from_name("telemetry", required_keys=["OTEL_EXPORTER_OTLP_ENDPOINT"])]
-    if settings.telemetry.export
-    else []
-)
+telemetry = modal.Secret.from_name("telemetry", required_keys=["OTEL_EXPORTER_OTLP_ENDPOINT"])
+telemetry_secrets = [telemetry] if settings.telemetry.export else []
 # Those of SLACK_WEBHOOK_URL, PAGERDUTY_ROUTING_KEY, ALERT_WEBHOOK_URL and ALERT_WEBHOOK_SECRET that are wanted.
 alert_secrets = [modal.Secret.from_name("alerts")] if settings.alerts.deliver else []
 
@@ -114,55 +105,29 @@ class Engine:
 
     @modal.enter(snap=scaling.memory_snapshot)
     async def load(self) -> None:
-        """Load the model and warm it up; asleep, its memory is small enough for a snapshot."""
-        from functions.engine import Engine as VllmEngine
-        from functions.weights import complete_weights
+        """Load the model; with snapshots, this is what is in them."""
+        from functions.engine_container import EngineContainer
 
-        self.engine = VllmEngine(settings.engine, complete_weights(settings.engine, settings.environment))
-        await self.engine.start()
-        if scaling.memory_snapshot:
-            await self.engine.sleep()
+        self.container = await EngineContainer.load(settings)
 
     @modal.enter(snap=False)
     async def wake(self) -> None:
         """Take up work: in the container that loaded the model, and in every one that is restored from it."""
         from functions.cache import DictStore
-        from functions.engine_remote import LAST_START, start_times
-        from functions.snapshots import wake_or_restart
-        from infra import telemetry, telemetry_names
-        from infra.logging_setup import configure_logging
-        from infra.settings import load_telemetry_export
-        from infra.telemetry_export import exported
 
-        self.life = AsyncExitStack()
-        self.life.enter_context(
-            exported("lift-sys-engine", settings.environment, settings.telemetry, load_telemetry_export())
-        )
-        configure_logging()
-        started_s = (await self.engine.status()).last_start_s
-        if scaling.memory_snapshot:
-            started_s = await wake_or_restart(self.engine, weights.reload.aio)
-        # Here and not in the engine, which has started before anything could be sent away.
-        telemetry.instruments().engine_start.record(
-            started_s or 0.0, {telemetry_names.REQUEST_MODEL: settings.engine.model}
-        )
-        await start_times(DictStore(cache), settings.engine).put(LAST_START, str(started_s).encode())
+        await self.container.wake(DictStore(cache), weights.reload.aio)
 
     @modal.method()
     async def generate(self, sent: str) -> AsyncGenerator[str, None]:
-        """Stream one generation in batches of events (`functions.event_batches`); cancelling the call aborts it."""
-        from functions.event_batches import run_generation
-
-        batches = run_generation(self.engine, sent, modal.current_function_call_id() or "")
-        async with aclosing(batches):
+        """Stream one generation; cancelling the call aborts it."""
+        async with aclosing(self.container.generate(sent, modal.current_function_call_id() or "")) as batches:
             async for batch in batches:
                 yield batch
 
     @modal.exit()
     async def stop(self) -> None:
         """End vLLM's processes and send the last spans."""
-        await self.engine.stop()
-        await self.life.aclose()
+        await self.container.stop()
 
 
 @app.function(image=embedding_image, cpu=2.0, memory=2048, max_containers=4, scaledown_window=300, timeout=2 * MINUTES)
@@ -193,13 +158,15 @@ def web() -> Any:
     from functions.cache import DictStore
     from functions.embeddings_remote import RemoteEmbedder
     from functions.engine_remote import RemoteEngine, start_times
+    from functions.sandbox_remote import ModalSandbox
 
     store = DictStore(cache)
     starts = start_times(store, settings.engine)
     engine = RemoteEngine(
         Engine().generate, settings.engine.model, cold_start_wait_s=scaling.cold_start_wait_s, starts=starts
     )
-    return deployed_app(settings, engine, RemoteEmbedder(embed), store)
+    sandbox = ModalSandbox(settings.sandbox, app=app, image=web_image) if settings.sandbox.on_modal else None
+    return deployed_app(settings, engine, RemoteEmbedder(embed), store, sandbox=sandbox)
 
 
 @app.function(image=engine_image, volumes={WEIGHTS: weights}, timeout=120 * MINUTES, retries=3)
@@ -248,27 +215,10 @@ async def keep_alive() -> None:
         await watch_over(settings, load_secrets(), load_alert_secrets(), DictStore(cache), count_engines)
 
 
-async def billed(start: datetime) -> list["BilledItem"]:
-    """What Modal has billed, by the hour; the last hours may be missing."""
-    from functions.billing import BilledItem
-
-    report = await modal.Workspace.from_context().billing.report.aio(start=start, resolution="h", tag_names=["*"])
-    return [
-        BilledItem(
-            object_id=item.object_id,
-            interval_start=item.interval_start,
-            cost_usd=item.cost,
-            description=item.description,
-            tags=item.tags,
-            cost_by_resource=item.cost_by_resource,
-        )
-        for item in report
-    ]
-
-
 @app.function(schedule=modal.Cron("5 * * * *"), timeout=5 * MINUTES, **JOB)
 async def cost_check() -> None:
     """Every hour: Modal's own bill, stored beside the ledger's estimates."""
+    from functions.billing_remote import billed
     from functions.scheduled import check_costs
 
     await check_costs(settings, load_secrets(), billed)

@@ -35,7 +35,7 @@ from functions.maintenance_switch import MaintenanceSwitch
 from functions.operation import Operation
 from functions.profiles import Profiles
 from functions.read_limits import ReadLimits
-from functions.sandbox import ProcessSandbox
+from functions.sandbox import ProcessSandbox, Sandbox
 from functions.search_index import SearchIndex
 from functions.session_feed import PolledSessionFeed
 from functions.session_pipeline import SessionPipeline
@@ -65,19 +65,27 @@ async def compose(
     embedder: Embedder,
     store: Store,
     development_user: Credentials | None = None,
+    sandbox: Sandbox | None = None,
 ) -> AsyncIterator[Services]:
     """The services while the block runs. Nothing here waits: not for the engine, the database or the model's files.
 
     `engine` is started and stopped by whoever made it. `tokenizer_file` is the model's tokenizer.json. `store` keeps
-    what processes may share. Who comes to the console may sign in as `development_user` by one click. Raises
-    `ValueError` where there is no key to sign with.
+    what processes may share. Who comes to the console may sign in as `development_user` by one click. Untrusted code
+    runs in `sandbox`, else in processes here. Raises `ValueError` where there is no key to sign with.
     """
     async with (
         ConstraintValidator(
             settings.validation, tokenizer_file, modules=(*compilation.MODULES, *reverse.MODULES)
         ) as validator,
         assemble(
-            settings, secrets, engine, validator, embedder=embedder, store=store, development_user=development_user
+            settings,
+            secrets,
+            engine,
+            validator,
+            embedder=embedder,
+            store=store,
+            development_user=development_user,
+            sandbox=sandbox,
         ) as services,
     ):
         yield services
@@ -93,6 +101,7 @@ async def assemble(
     embedder: Embedder,
     store: Store,
     development_user: Credentials | None = None,
+    sandbox: Sandbox | None = None,
 ) -> AsyncIterator[Services]:
     """As `compose`, with a validator that somebody else owns."""
     url = str(secrets.supabase_url)
@@ -117,7 +126,7 @@ async def assemble(
         life.push_async_callback(extractor.close)
         types = TypeChecker(settings.validation, validator.tokenizer_file)
         life.push_async_callback(types.close)
-        sandbox = ProcessSandbox(settings.sandbox)
+        sandbox = sandbox or ProcessSandbox(settings.sandbox)
         forward = Forward(engine, compiler, sandbox, settings, types=types, store=store)
         asker = Asker(engine, settings)
         backward = reverse.Reverse(validator, sandbox, asker)

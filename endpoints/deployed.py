@@ -11,13 +11,16 @@ from endpoints.composition import compose
 from functions.cache import Store
 from functions.embeddings import Embedder
 from functions.generation import EngineClient
+from functions.sandbox import Sandbox
 from functions.weights import complete_weights
 from infra.logging_setup import configure_logging
 from infra.settings import Settings, load_secrets, load_telemetry_export
 from infra.telemetry_export import exported
 
 
-def deployed_app(settings: Settings, engine: EngineClient, embedder: Embedder, store: Store) -> ASGIApp:
+def deployed_app(
+    settings: Settings, engine: EngineClient, embedder: Embedder, store: Store, *, sandbox: Sandbox | None = None
+) -> ASGIApp:
     """An ASGI application whose lifespan holds the services. Secrets are read then, not before: not into a snapshot.
 
     It does not start without the model's tokenizer, and says what to run (`EngineUnavailable`).
@@ -28,7 +31,9 @@ def deployed_app(settings: Settings, engine: EngineClient, embedder: Embedder, s
         configure_logging()
         tokenizer = complete_weights(settings.engine, settings.environment) / "tokenizer.json"
         with exported("lift-sys-web", settings.environment, settings.telemetry, load_telemetry_export()):
-            composed = compose(settings, load_secrets(), engine, tokenizer, embedder=embedder, store=store)
+            composed = compose(
+                settings, load_secrets(), engine, tokenizer, embedder=embedder, store=store, sandbox=sandbox
+            )
             async with composed as services:
                 outer.mount("/", create_app(services))
                 yield

@@ -76,8 +76,12 @@ class ValidationSettings(Block):
 
 
 class SandboxSettings(Block):
-    """Limits of the process in which generated code runs."""
+    """Limits of the process in which generated code runs, and where it is.
 
+    `on_modal` puts each candidate into a `modal.Sandbox` of its own; else it is a process beside the web server.
+    """
+
+    on_modal: bool
     wall_s: Positive
     cpu_s: Count
     memory_mib: Count
