@@ -1,20 +1,18 @@
 """May this cost money? Asked before the work; what it did cost is told after it, however it ended."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
-from functools import partial
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from starlette.requests import Request
 
+from endpoints.admitted_work import let_begin
 from endpoints.rate_limit_headers import counted
 from endpoints.services import Services
 from endpoints.trace_context import TraceContext
 from functions import costs
 from functions.callers import Caller
-from functions.failures import DatabaseUnavailable, Failure, PromptTooLong, Refused, Unavailable
+from functions.failures import Failure, PromptTooLong, Refused, Unavailable
 from functions.generation import Delta, Finished, FinishReason, GenerationEvent, Timing, Usage
 from functions.ledger import Outcome, RateState, Work
 from infra import telemetry
@@ -28,11 +26,6 @@ EXPENSIVE_GENERATIONS = 4
 """A request that may take more generations than these is one of the most expensive, and limited by the hour too."""
 MARGIN_S = 60
 """What a request may take beside its generations: after that its server is taken for dead."""
-
-TOLD_AGAIN_AFTER_S = (1, 2, 4, 8, 15, 30, 60)
-"""A database that comes back within this time, two minutes in all, loses no cost."""
-
-Telling = Callable[[], Coroutine[Any, Any, None]]
 
 NOTHING = Usage(prompt_tokens=0, cached_tokens=0, completion_tokens=0)
 
@@ -125,24 +118,19 @@ async def admitted(
     Raises `RateLimited`, `BudgetExceeded`, and `DatabaseUnavailable`: what cannot be accounted for is not done.
     """
     work = _work(app.settings, request, endpoint, max_tokens or app.settings.generation.max_tokens, generations)
-    try:
-        with telemetry.span(names.ADMISSION, {names.ENDPOINT: endpoint}):
-            reservation = await app.ledger.admit(caller, work)
-    except (DatabaseUnavailable, asyncio.CancelledError):
-        # Whether it was reserved is not known: no answer came, or nobody waited for it.
-        app.afterwards.begin(_told(partial(app.ledger.release, caller, work.id)))
-        raise
-    counted(request, reservation.limits)
-    admission = Admission(app.settings, reservation.limits)
+    with telemetry.span(names.ADMISSION, {names.ENDPOINT: endpoint}):
+        admitting = await let_begin(app, request, caller, work)
+    counted(request, admitting.limits)
+    admission = Admission(app.settings, admitting.limits)
     try:
         yield admission
     except NOTHING_USED as refusal:
-        await _tell(app, partial(app.ledger.release, caller, work.id, error=_name(refusal)))
+        await admitting.release(_name(refusal))
         raise
     except BaseException as error:
-        await _tell(app, partial(app.ledger.settle, caller, work.id, _measured(admission.outcome(error), work)))
+        await admitting.settle(_measured(admission.outcome(error), work))
         raise
-    await _tell(app, partial(app.ledger.settle, caller, work.id, _measured(admission.outcome(None), work)))
+    await admitting.settle(_measured(admission.outcome(None), work))
 
 
 def _measured(outcome: Outcome, work: Work) -> Outcome:
@@ -156,23 +144,6 @@ def _name(error: BaseException | None) -> str | None:
     if isinstance(error, Failure):
         return type(error).__name__
     return "UnexpectedError" if isinstance(error, Exception) else None
-
-
-async def _tell(app: Services, what: Telling) -> None:
-    """Tell the ledger. When it cannot be reached the answer, which is good, does not wait for it."""
-    try:
-        await app.afterwards.finish(what())
-    except DatabaseUnavailable:
-        app.afterwards.begin(_told(what))
-
-
-async def _told(what: Telling) -> None:
-    """Tell the ledger, again and again while it cannot be reached."""
-    for wait_s in TOLD_AGAIN_AFTER_S:
-        with suppress(DatabaseUnavailable):
-            return await what()
-        await asyncio.sleep(wait_s)
-    return await what()
 
 
 def _work(settings: Settings, request: Request, endpoint: str, max_tokens: int, generations: int) -> Work:

@@ -35,6 +35,7 @@ from endpoints import (
 from endpoints.access_log import CLIENT_CLOSED_REQUEST, AccessLogMiddleware
 from endpoints.body_limit import BodyLimitMiddleware
 from endpoints.console.routers import CONSOLE_ROUTERS
+from endpoints.degraded import DegradedHeaderMiddleware
 from endpoints.guard import unguarded_routes
 from endpoints.openai.routers import OPENAI_ROUTERS
 from endpoints.openapi import describe
@@ -87,7 +88,7 @@ _ASKED_ACROSS_ORIGINS = [
 ]
 _ANSWERED_ACROSS_ORIGINS = [
     *("etag", "location", "ratelimit", "ratelimit-policy", "retry-after"),
-    *("traceparent", "x-request-id", "x-should-retry", "idempotent-replayed"),
+    *("traceparent", "x-request-id", "x-should-retry", "idempotent-replayed", "service-mode"),
     *("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
 ]
 
@@ -123,6 +124,7 @@ def _middleware(web: WebSettings) -> list[Middleware]:
         Middleware(AccessLogMiddleware),
         Middleware(SecurityHeadersMiddleware),
         Middleware(RateLimitHeadersMiddleware),
+        Middleware(DegradedHeaderMiddleware),
         Middleware(
             CORSMiddleware,
             allow_origins=web.cors_origins,

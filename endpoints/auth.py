@@ -11,7 +11,8 @@ from starlette.datastructures import Headers
 from endpoints.tokens import Claims, TokenSigner, TokenVerifier
 from functions.api_keys import PREFIX, ApiKeyHolder
 from functions.callers import Caller
-from functions.failures import Unauthenticated
+from functions.degraded_mode import DegradedMode
+from functions.failures import DatabaseUnavailable, Unauthenticated
 
 ALL_SCOPES = frozenset({"read", "generate", "admin"})
 TOKEN_LIFETIME_S = 300
@@ -31,7 +32,8 @@ class ApiKeyCallers:
     """Callers by API key. The database is asked at most once in `cached_s` for each key in use.
 
     `cached_s` bounds how long a revoked key still works; 60 s is promised. Unknown keys are remembered too, so that a
-    program with a dead key costs no more than one with a live one.
+    program with a dead key costs no more than one with a live one. In degraded mode, while the database cannot be
+    reached, a key that was good within its `verified_within_s` is good.
     """
 
     def __init__(
@@ -49,35 +51,51 @@ class ApiKeyCallers:
         self._capacity = capacity
         self._clock = clock
         self._known: OrderedDict[bytes, tuple[float, asyncio.Future[Caller | None]]] = OrderedDict()
+        self._good: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
 
-    async def caller(self, key: str, before_asking: Callable[[], None] = _nothing) -> Caller:
+    async def caller(
+        self, key: str, before_asking: Callable[[], None] = _nothing, degraded: DegradedMode | None = None
+    ) -> Caller:
         """The key's user. Raises `Unauthenticated`, `DatabaseUnavailable`, and what `before_asking` raises."""
         if len(key) > _LONGEST_KEY:
             raise Unauthenticated("the API key is longer than any that was issued here")
         digest = hashlib.sha256(key.encode()).digest()  # keys themselves are not kept in memory
         asked_at, answer = self._known.get(digest, (float("-inf"), None))
         if answer is None or self._clock() - asked_at >= self._cached_s or _failed(answer):
+            if degraded and degraded.is_away and (good := self._good_lately(digest, degraded)):
+                return good
             before_asking()
             answer = self._ask(key, digest)
-        caller = await asyncio.shield(answer)
+        try:
+            caller = await asyncio.shield(answer)
+        except DatabaseUnavailable:
+            if degraded and (good := self._good_lately(digest, degraded)):
+                degraded.failed()
+                return good
+            raise
         if caller is None:
             raise Unauthenticated("the API key is not known here, has expired, or was revoked")
         return caller
 
     def _ask(self, key: str, digest: bytes) -> asyncio.Future[Caller | None]:
         """Ask once, however many requests come with the key meanwhile: they share the answer."""
-        answer = asyncio.ensure_future(self._look_up(key))
+        answer = asyncio.ensure_future(self._look_up(key, digest))
         self._known[digest] = (self._clock(), answer)
         self._known.move_to_end(digest)
         while len(self._known) > self._capacity:
             self._known.popitem(last=False)
         return answer
 
-    async def _look_up(self, key: str) -> Caller | None:
+    def _good_lately(self, digest: bytes, degraded: DegradedMode) -> Caller | None:
+        good_at, caller = self._good.get(digest, (float("-inf"), None))
+        return caller if self._clock() - good_at <= degraded.verified_within_s else None
+
+    async def _look_up(self, key: str, digest: bytes) -> Caller | None:
         holder = await self._lookup(key)
+        self._good.pop(digest, None)
         if holder is None:
             return None
-        return Caller(
+        caller = Caller(
             user_id=holder.user_id,
             token=self._signer.sign(holder.user_id, lifetime_s=TOKEN_LIFETIME_S, claims={"key_id": holder.key_id}),
             key_id=holder.key_id,
@@ -85,6 +103,10 @@ class ApiKeyCallers:
             operator=False,
             email=holder.email,
         )
+        self._good[digest] = (self._clock(), caller)
+        while len(self._good) > self._capacity:
+            self._good.popitem(last=False)
+        return caller
 
 
 class Authenticator:
@@ -94,14 +116,21 @@ class Authenticator:
         self._verifier = verifier
         self._api_keys = api_keys
 
-    async def caller(self, headers: Headers, *, before_asking: Callable[[], None] = _nothing) -> Caller:
+    async def caller(
+        self,
+        headers: Headers,
+        *,
+        before_asking: Callable[[], None] = _nothing,
+        degraded: DegradedMode | None = None,
+    ) -> Caller:
         """Raises `Unauthenticated` with what to do; `Unavailable` when it cannot be known who is asking.
 
-        `before_asking` is called where the database will be asked for a key, and may raise why it is not to be.
+        `before_asking` is called where the database will be asked for a key, and may raise why it is not to be. With
+        `degraded` a key may be good that the database cannot be asked for now.
         """
         credential = _credential(headers)
         if credential.startswith(PREFIX):
-            return await self._api_keys.caller(credential, before_asking)
+            return await self._api_keys.caller(credential, before_asking, degraded)
         return await self.signed_in(credential)
 
     async def signed_in(self, token: str) -> Caller:

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from endpoints.guard import App, GuardedRoute, Reader
+from endpoints.guard import App, DegradableReader, GuardedRoute
 from endpoints.openapi import problem_responses
 from functions.constraints.model import Language
 from functions.failures import Refused
@@ -70,7 +70,7 @@ class CheckAnswer(BaseModel):
     summary="Check texts against a constraint set",
     responses=problem_responses(400, 404, 409, 413, 415, 429),
 )
-async def check(body: CheckBody, app: App, _caller: Reader) -> CheckAnswer:
+async def check(body: CheckBody, app: App, _caller: DegradableReader) -> CheckAnswer:
     """What each text breaks, and where: by the same rules as a generation. Nothing is executed."""
     compiled = await app.compiler.given(body.constraints, body.digest, language=body.language)
     if compiled is None:

@@ -1,7 +1,7 @@
 """The web tier put together, the same on a laptop and on Modal: only the engine and the cache differ, and are given."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from http.cookiejar import CookieJar
 from pathlib import Path
@@ -26,6 +26,7 @@ from functions.cache import Store
 from functions.constraints import compilation
 from functions.constraints.extraction.limited import Extractor
 from functions.database import NO_COOKIES, Database
+from functions.degraded_mode import DegradedMode
 from functions.embeddings import Embedder
 from functions.forward import Forward
 from functions.generation import EngineClient
@@ -44,6 +45,7 @@ from functions.sessions import SessionStore
 from functions.sharing import Comments, Sharing
 from functions.sign_ins import Credentials, SignIns
 from functions.type_checks import TypeChecker
+from functions.usage_outbox import UsageOutbox
 from functions.validation import ConstraintValidator
 from infra.settings import Secrets, Settings
 
@@ -66,12 +68,14 @@ async def compose(
     store: Store,
     development_user: Credentials | None = None,
     sandbox: Sandbox | None = None,
+    outbox_kept: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Services]:
     """The services while the block runs. Nothing here waits: not for the engine, the database or the model's files.
 
     `engine` is started and stopped by whoever made it. `tokenizer_file` is the model's tokenizer.json. `store` keeps
     what processes may share. Who comes to the console may sign in as `development_user` by one click. Untrusted code
-    runs in `sandbox`, else in processes here. Raises `ValueError` where there is no key to sign with.
+    runs in `sandbox`, else in processes here. `outbox_kept` is awaited after each change in degraded mode's outbox,
+    where its directory does not keep what is written by itself. Raises `ValueError` where there is no key to sign with.
     """
     async with (
         ConstraintValidator(
@@ -86,6 +90,7 @@ async def compose(
             store=store,
             development_user=development_user,
             sandbox=sandbox,
+            outbox_kept=outbox_kept,
         ) as services,
     ):
         yield services
@@ -102,6 +107,7 @@ async def assemble(
     store: Store,
     development_user: Credentials | None = None,
     sandbox: Sandbox | None = None,
+    outbox_kept: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Services]:
     """As `compose`, with a validator that somebody else owns."""
     url = str(secrets.supabase_url)
@@ -131,6 +137,7 @@ async def assemble(
         asker = Asker(engine, settings)
         backward = reverse.Reverse(validator, sandbox, asker)
         ledger = Ledger(database, ActingTokens(signer).token, settings.limits)
+        degraded = await _degraded(settings, ledger, life, outbox_kept)
         longest_s = LEASE_FACTOR * settings.generation.timeout_s
         yield Services(
             settings=settings,
@@ -166,7 +173,27 @@ async def assemble(
             sign_ins=SignIns(url, secrets.supabase_anon_key.get_secret_value(), http),
             running_orders=running_orders,
             development_user=development_user,
+            degraded=degraded,
         )
+
+
+async def _degraded(
+    settings: Settings, ledger: Ledger, life: AsyncExitStack, kept: Callable[[], Awaitable[None]] | None
+) -> DegradedMode | None:
+    """Where the operator wants it, with what books late use for as long as the services live."""
+    wanted = settings.availability.degraded
+    if not wanted.enabled:
+        return None
+    outbox = UsageOutbox(Path(wanted.outbox_directory), wanted.outbox_entries, kept=kept)
+    degraded = DegradedMode(wanted, ledger, outbox)
+    settling = asyncio.create_task(degraded.keep_settling())
+
+    async def stop() -> None:
+        settling.cancel()
+        await asyncio.gather(settling, return_exceptions=True)
+
+    life.push_async_callback(stop)
+    return degraded
 
 
 def _authenticator(secrets: Secrets, database: Database, keys: KeySet, signer: TokenSigner) -> Authenticator:

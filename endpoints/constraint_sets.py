@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.answering import answer
-from endpoints.guard import App, GuardedRoute, Reader
+from endpoints.guard import App, DegradableReader, GuardedRoute
 from endpoints.openapi import event_stream, problem_responses
 from endpoints.problems import problem_for
 from endpoints.server_sent_events import Event
@@ -96,7 +96,7 @@ class BatchAnswer(BaseModel):
     summary="Compile a constraint set",
     responses=problem_responses(400, 409, 413, 415, 429),
 )
-async def compile_set(body: CompileBody, app: App, _caller: Reader) -> CompiledBody:
+async def compile_set(body: CompileBody, app: App, _caller: DegradableReader) -> CompiledBody:
     """One artifact that the decoder enforces, tried before it is answered, and where each constraint is enforced.
 
     Constraints that cannot hold together: 409 with `conflict`, names from which none can be left out. Among those whose
@@ -110,7 +110,7 @@ async def compile_set(body: CompileBody, app: App, _caller: Reader) -> CompiledB
     summary="Compile many constraint sets",
     responses=problem_responses(400, 413, 415, 429),
 )
-async def compile_batch(request: Request, body: BatchBody, app: App, _caller: Reader) -> BatchAnswer:
+async def compile_batch(request: Request, body: BatchBody, app: App, _caller: DegradableReader) -> BatchAnswer:
     """Each on its own: one that cannot be compiled does not spoil the others."""
     results = []
     for number, one in enumerate(body.sets):
@@ -128,7 +128,7 @@ async def compile_batch(request: Request, body: BatchBody, app: App, _caller: Re
     summary="Compile a constraint set, with progress",
     responses={200: {"content": event_stream(_STREAMED)}, **problem_responses(400, 409, 413, 415, 429)},
 )
-async def compile_stream(request: Request, body: CompileBody, app: App, _caller: Reader) -> Response:
+async def compile_stream(request: Request, body: CompileBody, app: App, _caller: DegradableReader) -> Response:
     """Events `progress` (`stage`, `percent`), then `done` with what `/api/compile` answers, or `error`."""
 
     async def do(emit: Emit[Event]) -> None:

@@ -14,7 +14,7 @@ from endpoints.admission import admitted
 from endpoints.answering import answer
 from endpoints.checking import ViolationBody
 from endpoints.engine_events import check_constraint, engine_events, max_tokens_for, stop_sequences
-from endpoints.guard import App, Generator
+from endpoints.guard import App, DegradableGenerator
 from endpoints.idempotency import CostlyRoute
 from endpoints.openapi import event_stream, problem_responses
 from endpoints.server_sent_events import Event
@@ -125,7 +125,7 @@ class Generated(BaseModel):
         **problem_responses(400, 402, 404, 409, 413, 415, 429, 504),
     },
 )
-async def generate(request: Request, body: GenerateBody, app: App, caller: Generator) -> Response:
+async def generate(request: Request, body: GenerateBody, app: App, caller: DegradableGenerator) -> Response:
     """Text under at most one constraint. With `Accept: text/event-stream`: events `delta`, then `done` or `error`.
 
     Under a constraint set, what no grammar can hold is checked on the finished text, which is written again if it

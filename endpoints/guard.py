@@ -11,11 +11,14 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from endpoints.degraded import note_degraded
 from endpoints.json_request import JsonRequest, require_json
 from endpoints.rate_limit_headers import counted
 from endpoints.services import Services, services_of
 from functions.callers import Caller
-from functions.failures import Forbidden, Unauthenticated
+from functions.degraded_mode import DegradedMode
+from functions.failures import DatabaseUnavailable, Forbidden, Unauthenticated
+from functions.ledger import RateState
 
 PUBLIC_PATHS = frozenset(
     {
@@ -54,10 +57,11 @@ class GuardedRoute(APIRoute):
         is_public = self.path_format in PUBLIC_PATHS or self.path in PUBLIC_PATHS
         takes_body = self.body_field is not None
         is_change = changes_something(self)
+        without_database = any(asked.without_database for asked in _required(self))
 
         async def guarded(request: Request) -> Response:
             if not is_public:
-                request.state.caller = await _known_caller(request)
+                request.state.caller = await _known_caller(request, without_database=without_database)
             elif self.path != UNCOUNTED_PATH:
                 counted(request, [(await services_of(request)).address_limits.take(request.scope)])
             if is_change:
@@ -73,15 +77,21 @@ class GuardedRoute(APIRoute):
         return await handle(request)
 
 
-async def _known_caller(request: Request) -> Caller:
+async def _known_caller(request: Request, *, without_database: bool) -> Caller:
     """Who is asking. Credentials that do not hold count against the address that they come from.
+
+    Where it may go on `without_database` in degraded mode, a key that was good in the last minutes still is.
 
     Raises `Unauthenticated`, `Unavailable`, and `RateLimited` in the place of the first.
     """
     services = await services_of(request)
     limits = services.address_limits
     try:
-        return await services.authenticator.caller(request.headers, before_asking=lambda: limits.require(request.scope))
+        return await services.authenticator.caller(
+            request.headers,
+            before_asking=lambda: limits.require(request.scope),
+            degraded=services.degraded if without_database else None,
+        )
     except Unauthenticated:
         counted(request, [limits.take(request.scope)])
         raise
@@ -92,23 +102,46 @@ class RequiredScope:
 
     A `counted` request is taken from the caller's rate of requests that cost nothing; those that cost money are
     counted when they are admitted. Changes are refused during maintenance, unless they are to be made
-    `during_maintenance`.
+    `during_maintenance`. What needs no database may go on `without_database` in degraded mode.
     """
 
-    def __init__(self, scope: Scope, *, counted: bool = True, during_maintenance: bool = False) -> None:
+    def __init__(
+        self, scope: Scope, *, counted: bool = True, during_maintenance: bool = False, without_database: bool = False
+    ) -> None:
         self.scope = scope
         self.counted = counted
         self.during_maintenance = during_maintenance
+        self.without_database = without_database
 
     async def __call__(self, request: Request) -> Caller:
         caller = cast("Caller", request.state.caller)
         if self.scope not in caller.scopes:
             has = ", ".join(sorted(caller.scopes)) or "none"
             raise Forbidden(f"this needs an API key with the scope {self.scope!r}; this one has: {has}")
+        services = await services_of(request)
+        degraded = services.degraded if self.without_database else None
+        request.state.degraded = degraded
         if self.counted:
-            services = await services_of(request)
-            counted(request, [await services.read_limits.take(caller)])
+            counted(request, [await _taken(request, services, caller, degraded)])
         return caller
+
+
+async def _taken(request: Request, services: Services, caller: Caller, degraded: DegradedMode | None) -> RateState:
+    """Count a request of the caller's, here alone if it must and may be."""
+    if degraded is None or not degraded.is_away:
+        try:
+            state = await services.read_limits.take(caller)
+        except DatabaseUnavailable:
+            if degraded is None:
+                raise
+            degraded.failed()
+        else:
+            if services.degraded is not None:
+                services.degraded.verified(caller)
+            return state
+    state = degraded.take(caller)
+    note_degraded(request)
+    return state
 
 
 class Operators(RequiredScope):
@@ -124,6 +157,8 @@ class Operators(RequiredScope):
 Reader = Annotated[Caller, Depends(RequiredScope("read"))]
 Editor = Annotated[Caller, Depends(RequiredScope("generate"))]
 Generator = Annotated[Caller, Depends(RequiredScope("generate", counted=False))]
+DegradableReader = Annotated[Caller, Depends(RequiredScope("read", without_database=True))]
+DegradableGenerator = Annotated[Caller, Depends(RequiredScope("generate", counted=False, without_database=True))]
 Administrator = Annotated[Caller, Depends(RequiredScope("admin"))]
 App = Annotated[Services, Depends(services_of)]
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from endpoints.database_check import DEADLINE_S, DatabaseHealth
 from endpoints.guard import App, GuardedRoute
+from endpoints.services import Services
 from endpoints.version import VERSION
 from functions.failures import Failure
 from functions.generation import EngineClient, EngineState, EngineStatus
@@ -24,6 +25,16 @@ class EngineHealth(BaseModel):
     detail: str = ""
 
 
+class DegradedHealth(BaseModel):
+    """Degraded mode, where the operator wants it: `active` while the database cannot be reached.
+
+    `unsettled` is the work done meanwhile on this server's account that is not booked yet.
+    """
+
+    active: bool
+    unsettled: int
+
+
 class Health(BaseModel):
     """`ok`, or `degraded` while the database cannot be reached; the server itself is up, since it answers.
 
@@ -36,6 +47,7 @@ class Health(BaseModel):
     database: DatabaseHealth
     engine: EngineHealth
     maintenance: Maintenance | None = None
+    degraded_mode: DegradedHealth | None = None
 
 
 async def engine_health(engine: EngineClient, model: str) -> EngineHealth:
@@ -46,6 +58,13 @@ async def engine_health(engine: EngineClient, model: str) -> EngineHealth:
     except (Failure, TimeoutError):
         status = EngineStatus(state="unknown", model=model)
     return EngineHealth(state=status.state, model=status.model, detail=status.detail)
+
+
+def degraded_health(app: Services, database: DatabaseHealth) -> DegradedHealth | None:
+    """None where degraded mode is not wanted."""
+    if app.degraded is None:
+        return None
+    return DegradedHealth(active=not database.reachable, unsettled=app.degraded.unsettled)
 
 
 @router.head("/health", include_in_schema=False)
@@ -64,4 +83,5 @@ async def health(app: App) -> Health:
         database=database,
         engine=engine,
         maintenance=maintenance,
+        degraded_mode=degraded_health(app, database),
     )

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from endpoints.database_check import DatabaseHealth
 from endpoints.guard import App, GuardedRoute, Operators
-from endpoints.health import EngineHealth
+from endpoints.health import DegradedHealth, EngineHealth, degraded_health
 from endpoints.services import Services
 from endpoints.version import VERSION
 from functions.callers import Caller
@@ -77,9 +77,10 @@ class BillingPart(Part):
 
 
 class ServicePart(Part):
-    """`degraded` while an operator has turned changes off."""
+    """`degraded` while an operator has turned changes off, or work is done that is not booked yet."""
 
     maintenance: Maintenance | None = None
+    degraded_mode: DegradedHealth | None = None
 
 
 class DetailedHealth(BaseModel):
@@ -114,7 +115,7 @@ async def detailed_health(app: App, caller: Operator) -> DetailedHealth:
         status="ok",
         version=VERSION,
         environment=app.settings.environment,
-        service=ServicePart(state="degraded" if maintenance else "ok", maintenance=maintenance),
+        service=_service(maintenance, degraded_health(app, reached)),
         database=_database(reached, state),
         engine=_engine(status, app.settings.engine.model),
         caches=_caches(app, state),
@@ -137,6 +138,11 @@ async def _within(answer: Awaitable[T]) -> T | None:
             return await answer
     except (Failure, TimeoutError):
         return None
+
+
+def _service(maintenance: Maintenance | None, degraded: DegradedHealth | None) -> ServicePart:
+    troubled = maintenance is not None or (degraded is not None and (degraded.active or degraded.unsettled > 0))
+    return ServicePart(state="degraded" if troubled else "ok", maintenance=maintenance, degraded_mode=degraded)
 
 
 def _database(reached: DatabaseHealth, state: OperationState | None) -> DatabasePart:

@@ -16,6 +16,7 @@ from functions.api_keys import ApiKeys
 from functions.asking import Asker
 from functions.constraints.compilation import ConstraintCompiler
 from functions.constraints.extraction.limited import Extractor
+from functions.degraded_mode import DegradedMode
 from functions.embeddings import Embedder
 from functions.forward import Forward
 from functions.generation import EngineClient
@@ -73,6 +74,7 @@ class Services:
     sign_ins: SignIns
     running_orders: RunningOrders
     development_user: Credentials | None = None
+    degraded: DegradedMode | None = None
 
 
 async def services_of(request: Request) -> Services:

@@ -7,7 +7,7 @@ concurrency. A reservation whose server died is released by the user's next admi
 import uuid
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -130,6 +130,26 @@ class UsageReport(_Answer):
     budgets: tuple[BudgetState, ...]
 
 
+class LateUse(_Answer):
+    """Work that the ledger was not told of in time: as `Work` and `Outcome` have it, with who did it and when.
+
+    Without an `outcome` it is not over yet.
+    """
+
+    id: str
+    user_id: str
+    key_id: str | None
+    began_at: datetime
+    work: dict[str, Any]
+    outcome: dict[str, Any] | None = None
+
+    @property
+    def usd(self) -> float:
+        """What it has cost; as long as that is not known, what was estimated."""
+        usd = self.work["estimated_usd"] if self.outcome is None else self.outcome.get("cost_usd", 0.0)
+        return float(usd)
+
+
 class Ledger:
     """Everybody's limits and money. All raise `DatabaseUnavailable`: without a ledger nothing that costs is begun.
 
@@ -185,6 +205,17 @@ class Ledger:
         Of work that this ledger may or may not have admitted, an admission that arrives later is void.
         """
         await self._settle(caller, reservation_id, {"released": True, "error": error})
+
+    async def settle_late(self, use: LateUse) -> None:
+        """Book what was used while the database could not be reached, at the time at which it was. May be repeated.
+
+        Raises `DatabaseUnavailable`; and `NotFound`, `Conflict`, `Refused` where it never will be booked.
+        """
+        caller = Caller(use.user_id, "", use.key_id, frozenset())
+        work = use.work | {"key_id": use.key_id, "began_at": use.began_at.isoformat()}
+        arguments = {"p_id": identity(use.id, "reservation"), "p_outcome": use.outcome, "p_work": work}
+        await self._database.call("settle", arguments, token=self._acting(caller), idempotent=True)
+        self._under_way.pop(use.id, None)
 
     async def take_read(self, caller: Caller, *, tokens: int = 1) -> RateState:
         """Count `tokens` requests of the caller that cost nothing, or one when there are not as many left.

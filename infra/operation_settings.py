@@ -69,6 +69,22 @@ class AlertSettings(Block):
     rules: list[AlertRule]
 
 
+class DegradedSettings(Block):
+    """What goes on while the database cannot be reached, if `enabled`: compiling, checking, raw generations.
+
+    For callers whom the database vouched for within the last `verified_within_s`; each server lets each of them make
+    `requests_per_minute`, and leave `allowance_usd` unsettled. Their use is kept in `outbox_directory`, which must
+    outlive the process, and which holds at most `outbox_entries`.
+    """
+
+    enabled: bool
+    verified_within_s: Positive
+    requests_per_minute: Count
+    allowance_usd: Positive
+    outbox_directory: Annotated[str, Field(min_length=1)]
+    outbox_entries: Count
+
+
 class AvailabilitySettings(Block):
     """What is served while not everything is well.
 
@@ -76,6 +92,7 @@ class AvailabilitySettings(Block):
     """
 
     maintenance: Annotated[str, Field(max_length=500)]
+    degraded: DegradedSettings
 
 
 class MaintenanceSettings(Block):

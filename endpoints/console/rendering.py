@@ -51,6 +51,8 @@ def render(request: Request, name: str, /, **values: Any) -> str:
         "caller": visit and visit.caller,
         "form_token": visit.form_token if visit else "",
         "maintenance": services.maintenance.known,
+        "database_away": getattr(request.state, "database_away", False),
+        "degraded": services.degraded is not None,
         "environment": services.settings.environment,
         "path": request.url.path,
         "theme": _theme(request),

@@ -1,5 +1,6 @@
 """The console's routes: signed in by cookie, changed by own forms alone, failing as pages or parts of pages."""
 
+import asyncio
 from typing import Annotated, cast
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ from endpoints.console.rendering import failure_page
 from endpoints.guard import PUBLIC_PATHS, SAFE_METHODS, GuardedRoute, RouteHandler, changes_something
 from endpoints.rate_limit_headers import counted
 from endpoints.server_sent_events import Event, wants_events
-from endpoints.services import services_of
+from endpoints.services import Services, services_of
 from functions.callers import Caller
 from functions.failures import Failure, Unauthenticated
 
@@ -38,7 +39,7 @@ class ConsoleRoute(GuardedRoute):
                     counted(request, [services.address_limits.take(request.scope)])
                 if request.method not in SAFE_METHODS:
                     await visits.require_own_form(request, visit)
-                await services.maintenance.standing()  # pages show it, all of them
+                await _look_around(request, services)
                 if visit.caller is None and not is_public:
                     response = _to_sign_in(request)
                 else:
@@ -55,6 +56,12 @@ class ConsoleRoute(GuardedRoute):
             return response
 
         return guarded
+
+
+async def _look_around(request: Request, services: Services) -> None:
+    """What every page shows: whether changes are taken, and whether the database is there."""
+    health, _ = await asyncio.gather(services.database_check.health(), services.maintenance.standing())
+    request.state.database_away = not health.reachable
 
 
 def go_to(request: Request, path: str) -> Response:

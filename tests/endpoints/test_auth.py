@@ -11,6 +11,7 @@ from endpoints.auth import ALL_SCOPES, ApiKeyCallers, Authenticator
 from endpoints.jwks import KeySet
 from endpoints.tokens import TokenSigner, TokenVerifier
 from functions.api_keys import ApiKeyHolder, Scope
+from functions.degraded_mode import DegradedMode
 from functions.failures import DatabaseUnavailable, Unauthenticated
 
 ISSUER = "http://project.test/auth/v1"
@@ -156,3 +157,50 @@ async def test_one_request_that_gives_up_does_not_take_the_answer_from_the_other
 async def test_what_is_no_credential_is_refused_with_what_to_send(headers: Headers, said: str):
     with pytest.raises(Unauthenticated, match=said):
         await authenticator().caller(headers)
+
+
+class Degraded(DegradedMode):
+    """Degraded mode as far as keys are concerned."""
+
+    def __init__(self) -> None:
+        self.verified_within_s = 600
+        self.failures = 0
+
+    @property
+    def is_away(self) -> bool:
+        return self.failures > 0
+
+    def failed(self) -> None:
+        self.failures += 1
+
+
+async def test_in_degraded_mode_a_key_is_good_for_as_long_as_it_was_good_lately():
+    keys, degraded = Keys(), Degraded()
+    callers = keys.callers()
+    await callers.caller("lsk_live")
+    keys.now, keys.down = 60, True
+    with pytest.raises(DatabaseUnavailable):
+        await callers.caller("lsk_live")
+    assert (await callers.caller("lsk_live", degraded=degraded)).key_id == "key-1"
+    assert degraded.failures == 1
+    asked = keys.lookups
+    await callers.caller("lsk_live", degraded=degraded)
+    assert keys.lookups == asked, "what has just failed is not asked again"
+    with pytest.raises(DatabaseUnavailable):
+        await callers.caller("lsk_dead", degraded=degraded)
+    keys.now = 601
+    with pytest.raises(DatabaseUnavailable):
+        await callers.caller("lsk_live", degraded=degraded)
+
+
+async def test_in_degraded_mode_a_key_that_was_found_revoked_stays_so():
+    keys = Keys()
+    callers = keys.callers()
+    await callers.caller("lsk_live")
+    revoked, keys.holders = keys.holders, {}
+    keys.now = 60
+    with pytest.raises(Unauthenticated):
+        await callers.caller("lsk_live")
+    keys.now, keys.down, keys.holders = 120, True, revoked
+    with pytest.raises(DatabaseUnavailable):
+        await callers.caller("lsk_live", degraded=Degraded())

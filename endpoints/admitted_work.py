@@ -1,0 +1,127 @@
+"""Who lets work begin that costs money, and is told how it ended: the ledger, or in degraded mode this server alone."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from starlette.requests import Request
+
+from endpoints.degraded import note_degraded
+from endpoints.services import Services
+from functions.callers import Caller
+from functions.degraded_mode import DegradedMode
+from functions.failures import DatabaseUnavailable
+from functions.ledger import Outcome, RateState, Work
+
+TOLD_AGAIN_AFTER_S = (1, 2, 4, 8, 15, 30, 60)
+"""A database that comes back within this time, two minutes in all, loses no cost."""
+
+Telling = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Admitted(Protocol):
+    """Work that may begin: who let it is told how it ended."""
+
+    @property
+    def limits(self) -> tuple[RateState, ...]: ...
+    async def settle(self, outcome: Outcome) -> None: ...
+    async def release(self, error: str | None) -> None: ...
+
+
+@dataclass(frozen=True)
+class ByLedger:
+    """When the ledger cannot be reached the answer, which is good, does not wait for it."""
+
+    app: Services
+    caller: Caller
+    work: Work
+    limits: tuple[RateState, ...]
+    began: float = field(default_factory=time.monotonic)
+
+    async def settle(self, outcome: Outcome) -> None:
+        await self._tell(partial(self.app.ledger.settle, self.caller, self.work.id, outcome), lambda: vars(outcome))
+
+    async def release(self, error: str | None) -> None:
+        telling = partial(self.app.ledger.release, self.caller, self.work.id, error=error)
+        await self._tell(telling, lambda: {"released": True, "error": error})
+
+    async def _tell(self, what: Telling, outcome: Callable[[], dict[str, Any]]) -> None:
+        try:
+            await self.app.afterwards.finish(what())
+        except DatabaseUnavailable:
+            self.app.afterwards.begin(self._told_later(what, outcome))
+
+    async def _told_later(self, what: Telling, outcome: Callable[[], dict[str, Any]]) -> None:
+        if (degraded := self.app.degraded) is None:
+            return await _told(what)
+        return await degraded.keep(self.caller, self.work, time.monotonic() - self.began, outcome())
+
+
+@dataclass(frozen=True)
+class ByServer:
+    """By this server, which notes it for the ledger."""
+
+    app: Services
+    degraded: DegradedMode
+    work: Work
+    limits: tuple[RateState, ...]
+
+    async def settle(self, outcome: Outcome) -> None:
+        await self.app.afterwards.finish(self.degraded.settle(self.work.id, outcome))
+
+    async def release(self, error: str | None) -> None:
+        await self.app.afterwards.finish(self.degraded.release(self.work.id, error=error))
+
+
+async def let_begin(app: Services, request: Request, caller: Caller, work: Work) -> Admitted:
+    """By the ledger; in degraded mode, while the database cannot be reached, by this server.
+
+    Raises `RateLimited`, `BudgetExceeded`, `DatabaseUnavailable`.
+    """
+    degraded: DegradedMode | None = request.state.degraded  # see `endpoints.guard.RequiredScope`
+    if degraded is not None and degraded.is_away:
+        return await _let_begin_here(app, request, caller, work, degraded)
+    try:
+        limits = (await app.ledger.admit(caller, work)).limits
+    except asyncio.CancelledError:
+        _release(app, caller, work)
+        raise
+    except DatabaseUnavailable:
+        if degraded is None:
+            _release(app, caller, work)
+            raise
+        degraded.failed()
+        try:
+            return await _let_begin_here(app, request, caller, work, degraded)
+        except BaseException:
+            _release(app, caller, work)
+            raise
+    if app.degraded is not None:
+        app.degraded.verified(caller)
+    return ByLedger(app, caller, work, limits)
+
+
+async def _let_begin_here(
+    app: Services, request: Request, caller: Caller, work: Work, degraded: DegradedMode
+) -> Admitted:
+    limit = await degraded.reserve(caller, work)
+    note_degraded(request)
+    return ByServer(app, degraded, work, (limit,))
+
+
+def _release(app: Services, caller: Caller, work: Work) -> None:
+    """Whether it was reserved is not known: no answer came, or nobody waited for it."""
+    app.afterwards.begin(_told(partial(app.ledger.release, caller, work.id)))
+
+
+async def _told(what: Telling) -> None:
+    """Tell the ledger, again and again while it cannot be reached."""
+    for wait_s in TOLD_AGAIN_AFTER_S:
+        with suppress(DatabaseUnavailable):
+            return await what()
+        await asyncio.sleep(wait_s)
+    return await what()

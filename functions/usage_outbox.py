@@ -1,0 +1,96 @@
+"""Use that could not be booked, in files that outlive this process: one for each piece of work, whole or not there."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import structlog
+from pydantic import ValidationError
+
+from functions.ledger import LateUse
+
+SUFFIX = ".json"
+UNREADABLE = ".unreadable"
+UNBOOKABLE = ".unbookable"
+
+_log = structlog.get_logger()
+
+
+class UsageOutbox:
+    """Entries by id, at most `most` of them. `kept` is awaited after each change, where a disk alone keeps nothing."""
+
+    def __init__(self, directory: Path, most: int, *, kept: Callable[[], Awaitable[None]] | None = None) -> None:
+        self._directory = directory
+        self._most = most
+        self._kept = kept
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._ids = {path.stem for path in directory.glob(f"*{SUFFIX}")}
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for another entry."""
+        return len(self._ids) >= self._most
+
+    async def put(self, use: LateUse) -> None:
+        """Keep it, in the place of what was kept under its id. Raises `OSError`."""
+        self._ids.add(use.id)
+        await asyncio.to_thread(self._write, use)
+        await self._keep()
+
+    async def entries(self) -> list[LateUse]:
+        """All of them, those of earlier processes too; oldest first."""
+        found = await asyncio.to_thread(self._read)
+        self._ids |= {use.id for use in found}
+        return sorted(found, key=lambda use: use.began_at)
+
+    async def remove(self, use: LateUse) -> None:
+        """It is booked."""
+        self._path(use).unlink(missing_ok=True)
+        self._ids.discard(use.id)
+        await self._keep()
+
+    async def set_aside(self, use: LateUse, reason: str) -> None:
+        """It cannot be booked, ever; a person may look at it."""
+        _log.error("use cannot be booked", id=use.id, user_id=use.user_id, usd=use.usd, reason=reason)
+        self._path(use).replace(self._path(use).with_suffix(UNBOOKABLE))
+        self._ids.discard(use.id)
+        await self._keep()
+
+    async def _keep(self) -> None:
+        if self._kept is not None:
+            await self._kept()
+
+    def _path(self, use: LateUse) -> Path:
+        return self._directory / f"{uuid.UUID(use.id)}{SUFFIX}"
+
+    def _write(self, use: LateUse) -> None:
+        path = self._path(use)
+        unfinished = path.with_suffix(f".{uuid.uuid4().hex}")
+        with unfinished.open("x") as file:
+            file.write(use.model_dump_json())
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+        descriptor = os.open(self._directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)  # of the name, too
+        finally:
+            os.close(descriptor)
+
+    def _read(self) -> list[LateUse]:
+        found = []
+        for path in self._directory.glob(f"*{SUFFIX}"):
+            try:
+                found.append(LateUse.model_validate_json(path.read_bytes()))
+            except FileNotFoundError:
+                continue  # another process has booked it
+            except ValidationError:
+                _log.error("a note of use cannot be read", file=path.name)
+                path.replace(path.with_suffix(UNREADABLE))
+                self._ids.discard(path.stem)
+        return found
