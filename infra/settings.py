@@ -336,6 +336,20 @@ def database_url() -> str:
     return url
 
 
+def load_smoke_headers() -> dict[str, str]:
+    """Of requests that try a deployment: its API key, and Modal's proxy token where it asks for one.
+
+    Raises `SettingsError` where there is half a token.
+    """
+    names = {"Modal-Key": "MODAL_PROXY_TOKEN_ID", "Modal-Secret": "MODAL_PROXY_TOKEN_SECRET"}
+    headers = {header: os.environ[name] for header, name in names.items() if os.environ.get(name)}
+    if len(headers) == 1:
+        raise SettingsError("MODAL_PROXY_TOKEN_ID and MODAL_PROXY_TOKEN_SECRET go together")
+    if key := os.environ.get("LIFT_SYS_API_KEY"):
+        headers["Authorization"] = f"Bearer {key}"
+    return headers
+
+
 def serving_port() -> int:
     """Where the laptop's server listens: PORT, else 8000. Raises `SettingsError`."""
     port = os.environ.get("PORT") or "8000"
