@@ -33,6 +33,11 @@ class Bits:
     unrolled: bool
 
     @property
+    def is_field(self) -> bool:
+        """Whether it counts; a flag is set or clear."""
+        return self.end - self.start > 1
+
+    @property
     def mask(self) -> int:
         """Its bits set, all others clear."""
         return (1 << self.end) - (1 << self.start)

@@ -25,7 +25,7 @@ from functions.constraints.template import (
 
 _CHANGE = re.compile(r"(incr|only|with|without)\(([^)]*)\)$")
 _CALL = re.compile(r"\s*(\w+)\(")
-_HANDED_ON = re.compile(r"::[a-z]\w*\(|^\w+::_$")
+_HANDED_ON = re.compile(r"::[a-z]\w*\(|^\w+::\w+[*+]?$")
 _WORD = re.compile(r"\b[A-Z][A-Z_]+\b")
 _BOUND = re.compile(r"\{([01]),([A-Z_]+)\}")
 _NO_LIMIT = 2**16
@@ -62,6 +62,7 @@ def written(grammar: Grammar, start: str = "start") -> dict[str, str]:
     """The bodies of the rules and terminals that `start` leads to, by their heads, for llguidance."""
     definitions = _Unrolling(grammar).definitions(start)
     drop_impossible(definitions)
+    definitions = _without_aliases(definitions, start)
     parametric = _parametric(definitions)
     return dict(_written(definition, parametric) for definition in definitions.values())
 
@@ -72,13 +73,67 @@ def _written(definition: Definition, parametric: set[str]) -> tuple[str, str]:
         plain = {r: r.name for r in references(alternative.text) if r.parameter and r.name not in parametric}
         text = replace_references(alternative.text, plain)
         bodies.append(f"{text} %if {alternative.condition}" if alternative.condition else text)
-    if len(bodies) == 1 and " %if " not in bodies[0] and _HANDED_ON.search(bodies[0]):
+    if definition.name in parametric and len(bodies) == 1 and " %if " not in bodies[0] and _HANDED_ON.search(bodies[0]):
         # A lone alternative is written into the rules that refer to it, and there llguidance forgets what it makes of
-        # its parameter, or panics (`do_rule_core` in its parser/src/lark/compiler.rs). A condition that always holds
-        # keeps it a rule.
+        # its parameter, or panics (`do_rule_core` in its parser/src/lark/compiler.rs, `expand_shortcuts` in its
+        # parser/src/earley/grammar.rs). A condition that always holds keeps it a rule.
         bodies = [f"{bodies[0]} %if {_ALWAYS}"]
     head = definition.name + ("::_" if definition.name in parametric else "")
     return head, "\n    | ".join(bodies)
+
+
+def _without_aliases(definitions: Mapping[str, Definition], start: str) -> dict[str, Definition]:
+    """The same, where a rule that is nothing but another in a changed context is written as that other.
+
+    Building costs llguidance about 10 microseconds a rule, and a condition that always holds (below) as much again.
+    """
+    aliases: dict[str, Reference] = {}
+    for name, definition in definitions.items():
+        match definition.alternatives:
+            case [Alternative(text, "")] if name != start:
+                match references(text):
+                    case [reference] if reference.parameter and text == f"{reference.name}::{reference.parameter}":
+                        aliases[name] = reference
+    return _reachable(definitions, start, aliases)
+
+
+def _reachable(
+    definitions: Mapping[str, Definition], start: str, aliases: Mapping[str, Reference]
+) -> dict[str, Definition]:
+    """What `start` leads to, with references to `aliases` replaced."""
+    written: dict[str, Definition] = {}
+    waiting = [start] if start in definitions else []
+    while waiting:
+        name = waiting.pop()
+        if name in written:
+            continue
+        alternatives: list[Alternative] = []
+        for alternative in definitions[name].alternatives:
+            meant = {reference: _meant(reference, aliases) for reference in references(alternative.text)}
+            changed = {
+                reference: f"{other.name}::{other.parameter}" if other.parameter else other.name
+                for reference, other in meant.items()
+                if other != reference
+            }
+            text = replace_references(alternative.text, changed) if changed else alternative.text
+            alternatives.append(Alternative(text, alternative.condition))
+            waiting += [other.name for other in meant.values() if other.name in definitions]
+        written[name] = Definition(name, tuple(alternatives))
+    return written
+
+
+def _meant(reference: Reference, aliases: Mapping[str, Reference]) -> Reference:
+    """The rule that a reference in the same context leads to.
+
+    One in another context keeps its alias: llguidance panics (`expand_shortcuts` in its parser/src/earley/grammar.rs)
+    where a rule refers to itself, however indirectly, in a changed context without a rule between that only it enters.
+    """
+    for _ in range(len(aliases)):
+        inner = aliases.get(reference.name)
+        if inner is None or reference.parameter != "_":
+            break
+        reference = inner
+    return reference
 
 
 def _parametric(definitions: Mapping[str, Definition]) -> set[str]:
@@ -97,7 +152,8 @@ class _Unrolling:
     def __init__(self, grammar: Grammar) -> None:
         self._grammar = grammar
         self._unrolled = {name for name, bits in grammar.bits.items() if bits.unrolled}
-        self._depends = _dependencies(grammar.definitions, self._unrolled)
+        fields = {name for name in self._unrolled if grammar.bits[name].is_field}
+        self._depends = _dependencies(grammar.definitions, self._unrolled, fields)
 
     def definitions(self, start: str) -> dict[str, Definition]:
         """All copies that `start` leads to, by their names."""
@@ -143,7 +199,7 @@ class _Unrolling:
             bits = self._grammar.bits[name]
             if not bits.unrolled:
                 left.append(bits)
-            elif found[1] == "incr":
+            elif found[1] == "incr" or bits.is_field:
                 values[name] = values.get(name, 0) + 1
             else:
                 values[name] = int(found[1] != "without")
@@ -233,14 +289,14 @@ def _combined(function: str, values: list[bool | str]) -> bool | str:
     return open_values[0] if len(open_values) == 1 else f"{function}({', '.join(open_values)})"
 
 
-def _dependencies(definitions: Mapping[str, Definition], names: set[str]) -> dict[str, set[str]]:
+def _dependencies(definitions: Mapping[str, Definition], names: set[str], fields: set[str]) -> dict[str, set[str]]:
     """The unrolled bits that each rule's text depends on, by its own conditions or by those of rules in it."""
     depends = {
         name: {word for a in d.alternatives for word in _WORD.findall(a.condition) if word in names}
         for name, d in definitions.items()
     }
     inner = {
-        name: {r.name for a in d.alternatives for r in references(a.text) if r.parameter not in {"", "0"}}
+        name: {(r.name, _settled(r, fields, names)) for a in d.alternatives for r in references(a.text) if r.parameter}
         for name, d in definitions.items()
     }
     changed = True
@@ -248,7 +304,17 @@ def _dependencies(definitions: Mapping[str, Definition], names: set[str]) -> dic
         changed = False
         for name, others in inner.items():
             before = len(depends[name])
-            for other in others:
-                depends[name] |= depends[other]
+            for other, settled in others:
+                depends[name] |= depends[other] - settled
             changed |= len(depends[name]) > before
     return depends
+
+
+def _settled(reference: Reference, fields: set[str], names: set[str]) -> frozenset[str]:
+    """The unrolled bits whose values in the context make no difference to what a reference leads to."""
+    found = _CHANGE.match(reference.parameter)
+    if reference.is_constant or (found and found[1] == "only"):
+        return frozenset(names)
+    if not found or found[1] == "incr":
+        return frozenset()
+    return frozenset(re.split(r",\s*", found[2])) - fields
