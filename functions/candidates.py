@@ -1,5 +1,6 @@
 """Candidates of one request for code: each with its fate, and the one that was chosen with the evidence for it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -34,11 +35,6 @@ class Candidate:
             return "not_checked"
         return "passed" if self.evidence.passed else "failed"
 
-    @property
-    def rank(self) -> tuple[bool, bool, tuple[int, int]]:
-        """For choosing: never one that is not whole, then by evidence."""
-        return self.finish_reason == "stop", self.evidence.passed, self.evidence.score
-
     def as_json(self) -> dict[str, Any]:
         """For answers and storage."""
         return {
@@ -52,6 +48,30 @@ class Candidate:
             "verification_s": round(self.verification_s, 3),
             "checks": self.evidence.as_json(),
         }
+
+
+def best_of(tried: Sequence[Candidate]) -> Candidate:
+    """By evidence, and never one that is not whole if one is.
+
+    Among those that differ only in what a model has guessed, the number of candidates that do the same counts as much
+    as the guesses that hold: many attempts seldom share an error (B. Chen et al., CodeT, 2022).
+    """
+    return max(tried, key=lambda candidate: _rank(candidate, tried))
+
+
+def agreeing(candidate: Candidate, tried: Sequence[Candidate]) -> int:
+    """How many candidates, itself among them, gave the same for every example, and broke nothing that is certain."""
+    return sum(
+        other.evidence.sound and other.evidence.outcomes == candidate.evidence.outcomes
+        for other in tried
+        if other.finish_reason == "stop"
+    )
+
+
+def _rank(candidate: Candidate, tried: Sequence[Candidate]) -> tuple[bool, bool, tuple[int, int], int]:
+    evidence = candidate.evidence
+    agreement = agreeing(candidate, tried) * (1 + evidence.guesses_held)
+    return candidate.finish_reason == "stop", evidence.passed, evidence.score, agreement
 
 
 @dataclass(frozen=True)

@@ -11,23 +11,30 @@ class Check:
     """One row of evidence: what was checked, how it came out, and what was seen if it did not pass.
 
     "not_run": something cheaper had failed. "skipped": it can say nothing of any candidate, and stands in no one's way.
+    `guessed`: a model has made up what was checked, so that the check may be wrong as well as the code.
     """
 
     name: str
     verdict: Verdict
     detail: str = ""
+    guessed: bool = False
 
-    def as_json(self) -> dict[str, str]:
-        """For answers and storage."""
-        return {"name": self.name, "verdict": self.verdict, "detail": self.detail}
+    def as_json(self) -> dict[str, Any]:
+        """For answers and storage; what is not guessed says nothing of it."""
+        row: dict[str, Any] = {"name": self.name, "verdict": self.verdict, "detail": self.detail}
+        return {**row, "guessed": True} if self.guessed else row
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is known of one candidate. What a busy machine may have caused is not `lasting`."""
+    """All that is known of one candidate. What a busy machine may have caused is not `lasting`.
+
+    `outcomes` are what the specification's examples gave, in their order, whether expected or not.
+    """
 
     checks: list[Check] = field(default_factory=list)
     lasting: bool = True
+    outcomes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -35,15 +42,26 @@ class Evidence:
         return bool(self.checks) and all(check.verdict in {"passed", "skipped"} for check in self.checks)
 
     @property
+    def sound(self) -> bool:
+        """As `passed`, of what is certain alone."""
+        certain = [check for check in self.checks if not check.guessed]
+        return bool(certain) and all(check.verdict in {"passed", "skipped"} for check in certain)
+
+    @property
     def score(self) -> tuple[int, int]:
-        """For choosing among candidates: more passed, then fewer failed."""
-        verdicts = [check.verdict for check in self.checks]
-        return verdicts.count("passed"), -verdicts.count("failed")
+        """For choosing among candidates, of what is certain: more passed, then fewer failed."""
+        certain = [check.verdict for check in self.checks if not check.guessed]
+        return certain.count("passed"), -certain.count("failed")
+
+    @property
+    def guesses_held(self) -> int:
+        """How many checks passed that a model has made up."""
+        return sum(check.guessed and check.verdict == "passed" for check in self.checks)
 
     @property
     def failures(self) -> list[Check]:
-        """What a repair has to know."""
-        return [check for check in self.checks if check.verdict == "failed"]
+        """What failed, and is certain: what a repair has to know."""
+        return [check for check in self.checks if check.verdict == "failed" and not check.guessed]
 
     def as_json(self) -> list[dict[str, Any]]:
         """The rows."""

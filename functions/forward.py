@@ -10,7 +10,7 @@ from typing import Any
 
 from functions.cache import Store
 from functions.candidate_round import CandidateRound, Progress
-from functions.candidates import Candidate, Implemented
+from functions.candidates import Candidate, Implemented, best_of
 from functions.checked_generation import together
 from functions.constraints.compilation import Compiled, ConstraintCompiler
 from functions.constraints.model import ConstraintSet, SignatureRule, StatedConstraint
@@ -30,18 +30,17 @@ from functions.generation import (
     Timing,
     Usage,
 )
-from functions.ir import IntermediateRepresentation, Metadata, Provenance, clauses, decoding_schema
+from functions.ir import IntermediateRepresentation, Metadata
 from functions.prompting import load_prompt, repair_text, specification_text
 from functions.sandbox import Sandbox
-from functions.specification_checks import checked_ir
+from functions.specification_checks import checked_ir, schema_for
+from functions.stated import stated
 from functions.type_checks import TypeChecker
 from functions.verifier import Verifier
 from infra.settings import Settings
 
-SPECIFY = "specify.v1"
-IMPLEMENT = "implement.v1"
-# A sampled specification is a guess; one that is checked is still the model's.
-MODEL_CONFIDENCE = 0.5
+SPECIFY = "specify.v2"
+IMPLEMENT = "implement.v2"
 # One candidate is written as likely as possible; several have to differ.
 SEVERAL_TEMPERATURE = 0.8
 
@@ -98,15 +97,14 @@ class Forward:
             raise Refused("/language", f"{language!r} cannot be written yet; 'python' can")
         await progress("specifying", {"prompt_version": SPECIFY})
         shots = load_prompt(SPECIFY)
-        constraint = Constraint.of("json_schema", decoding_schema())
+        said = stated(prompt)
+        constraint = Constraint.of("json_schema", schema_for(said))
         sampling = self._sampling(temperature=0.0)
         written = await self._write(shots.messages(prompt.strip()), sampling, constraint, progress)
         if written.reasons.get(0) != "stop" or written.finished is None:
             raise GenerationCut("the specification", sampling.max_tokens)
         metadata = Metadata(origin="prompt", model=self._settings.engine.model, prompt_version=SPECIFY)
-        ir = checked_ir(json.loads(written.texts[0]), metadata)
-        provenance = {clause: Provenance(source="model", confidence=MODEL_CONFIDENCE) for clause in clauses(ir)}
-        ir = ir.model_copy(update={"metadata": ir.metadata.model_copy(update={"provenance": provenance})})
+        ir = checked_ir(json.loads(written.texts[0]), metadata, said, words=prompt.strip())
         return Specified(ir, written.finished.usage, written.finished.timing)
 
     async def implement(
@@ -121,14 +119,15 @@ class Forward:
         """An IR to one Python function: its head forced by the grammar, its behaviour checked in the sandbox.
 
         `candidates` are written side by side, the first as likely as possible, and checked as each is finished; the
-        first that passes everything ends the others. When none passes, up to `repairs` further rounds are told what
-        failed of the best one. A candidate that was cut is never chosen over a whole one. Raises `ConstraintRefused`,
-        `ConstraintsConflict`, `PromptTooLong`, `EngineUnavailable`, and `GenerationCut` when every candidate was cut.
+        first that passes everything ends the others. When the best of them breaks what is certain, up to `repairs`
+        further rounds are told how; what only breaks a model's guess may be right, and is chosen by how many agree. A
+        candidate that was cut is never chosen over a whole one. Raises `ConstraintRefused`, `ConstraintsConflict`,
+        `PromptTooLong`, `EngineUnavailable`, and `GenerationCut` when every candidate was cut.
         """
         rules = await self._compiled(ir, constraints)
         self._verifier.start()
         check = self._check(ir, rules)
-        messages = load_prompt(IMPLEMENT).messages("\n".join([specification_text(ir), *rules.prompt]))
+        messages = load_prompt(IMPLEMENT).messages("\n".join([specification_text(ir, guesses=False), *rules.prompt]))
         tried: list[Candidate] = []
         rounds: list[CandidateRound] = []
         for number in range(1 + repairs):
@@ -136,8 +135,8 @@ class Forward:
             rounds.append(CandidateRound(self._engine, check, canonical, progress, number))
             samplings = self._samplings(candidates, number)
             tried += await rounds[-1].run([self._request(messages, one, rules.constraint) for one in samplings])
-            best = max(tried, key=lambda candidate: candidate.rank)
-            if best.evidence.passed:
+            best = best_of(tried)
+            if best.evidence.sound:
                 break
             repair = repair_text(ir, best.code, best.evidence.failures)
             messages = load_prompt(IMPLEMENT).messages("\n".join([repair, *rules.prompt]))

@@ -2,19 +2,25 @@
 
 import ast
 import keyword
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from functions.literal_patterns import ANY_LITERAL, literal_pattern
 
 Effect = Literal["filesystem", "network", "clock", "randomness", "global_state", "process", "output"]
 HoleKind = Literal["intent", "signature", "effect", "assertion", "implementation"]
 Origin = Literal["prompt", "code", "user"]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+MOST_EXAMPLES = 3
+"""That a model writes of its own."""
 # The holes without which it is not known what to write; others are questions that code can be written under.
 BLOCKING: frozenset[HoleKind] = frozenset({"intent", "signature"})
+LEFT_TO_CODE = "any"
+"""The answer to a question that has no suggestion to take: it decides nothing."""
 
 
 def _identifier(name: str) -> str:
@@ -33,7 +39,8 @@ def _expression(text: str) -> str:
 
 Identifier = Annotated[str, Field(max_length=100), AfterValidator(_identifier)]
 Expression = Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(_expression)]
-Sentence = Annotated[str, Field(max_length=4_000)]
+LONGEST_SENTENCE = 4_000
+Sentence = Annotated[str, Field(max_length=LONGEST_SENTENCE)]
 
 
 class _Part(BaseModel):
@@ -41,7 +48,7 @@ class _Part(BaseModel):
 
 
 class Intent(_Part):
-    """What the function is for, and why."""
+    """What the function is for, and why: of what was asked for in words, the words."""
 
     summary: Sentence
     rationale: Sentence = ""
@@ -133,6 +140,11 @@ class IntermediateRepresentation(_Part):
         """Those that must be answered before there is something to implement."""
         return [hole for hole in self.holes if hole.answer is None and hole.kind in BLOCKING]
 
+    @property
+    def guesses(self) -> frozenset[str]:
+        """JSON pointers of the clauses that a model has made up, and of which no one has said that they are right."""
+        return frozenset(clause for clause, known in self.metadata.provenance.items() if known.source == "model")
+
 
 def ir_schema() -> dict[str, Any]:
     """The published JSON Schema (draft 2020-12): every stored IR validates against it."""
@@ -142,52 +154,37 @@ def ir_schema() -> dict[str, Any]:
 def assume_first_suggestions(ir: IntermediateRepresentation) -> IntermediateRepresentation:
     """Answer every open hole by its first suggestion; one without any is answered by leaving it to the code."""
     holes = [
-        hole if hole.answer is not None else hole.model_copy(update={"answer": next(iter(hole.suggestions), "any")})
+        hole
+        if hole.answer is not None
+        else hole.model_copy(update={"answer": next(iter(hole.suggestions), LEFT_TO_CODE)})
         for hole in ir.holes
     ]
     return ir.model_copy(update={"holes": holes})
 
 
-def decoding_schema() -> dict[str, Any]:
+def decoding_schema(
+    head: Signature | None = None, open_types: Collection[str] = (), *, examples: int = MOST_EXAMPLES
+) -> dict[str, Any]:
     """What a model is made to write: the IR without what a program knows better, every text and list bounded.
 
     A small model that loops ends at a bound. Properties are written in the order of thinking: what for, then the head,
-    then examples of it, and what is left open last.
+    then examples of it, and what is left open last. Of a `head` that is known only the types of `open_types` are asked
+    for (parameters' names, and "returns"), and examples are written in its types.
     """
-    return {
-        "type": "object",
-        "properties": {
-            "summary": _text(160),
-            "name": {"type": "string", "pattern": _NAME},
-            "parameters": _array(
-                _record(name={"type": "string", "pattern": _NAME}, type={"type": "string", "pattern": _TYPE}), 4
-            ),
-            "returns": {"type": "string", "pattern": _TYPE},
-            "raises": _array({"enum": list(_EXCEPTIONS)}, 2),
-            "effects": _array({"enum": list(Effect.__args__)}, 2),  # type: ignore[attr-defined] # of a Literal
-            "examples": _array(
-                _record(arguments=_array({"type": "string", "pattern": _LITERAL}, 4), result=_RESULT), 3
-            ),
-            "assertions": _array(_text(80), 2),
-            "questions": _array(
-                _record(about={"enum": ["intent", "signature"]}, question=_text(100), suggestions=_array(_text(50), 3)),
-                2,
-            ),
-        },
-        "required": [
-            "summary",
-            "name",
-            "parameters",
-            "returns",
-            "raises",
-            "effects",
-            "examples",
-            "assertions",
-            "questions",
-        ],
-        "additionalProperties": False,
-        "x-guidance": {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "},
+    properties = {
+        "summary": _text(160),
+        **(_HEAD if head is None else _rest_of(head, open_types)),
+        "raises": _array({"enum": list(_EXCEPTIONS)}, 2),
+        "effects": _array({"enum": list(Effect.__args__)}, 2),  # type: ignore[attr-defined] # of a Literal
+        "examples": _array(_ANY_EXAMPLE if head is None else _example_of(head, open_types), examples),
+        "assertions": _array(_text(80), 2),
+        "questions": _array(
+            _record(about={"enum": ["intent", "signature"]}, question=_text(100), suggestions=_array(_text(50), 3)), 2
+        ),
     }
+    if examples == 0:
+        del properties["examples"]
+    return {**_record(**properties), "x-guidance": _SPACING}
 
 
 # Patterns are searched for in a string unless they are anchored (JSON Schema 2020-12, core 6.3.3).
@@ -198,18 +195,10 @@ _INNER_TYPE = (
 )
 _ANY_TYPE = rf"({_INNER_TYPE}|list\[{_INNER_TYPE}\]|dict\[(str|int), {_INNER_TYPE}\]|tuple\[{_SCALAR_TYPE}, \.\.\.\])"
 _EXCEPTIONS = ("ValueError", "TypeError", "KeyError", "IndexError", "ZeroDivisionError")
-_SCALAR = r"(-?(0|[1-9][0-9]{0,8})(\.[0-9]{1,4})?|'[^'\\\x00-\x1f\x7f\"]{0,24}'|True|False|None)"
-_ENTRY = rf"{_SCALAR}: {_SCALAR}"
-_FLAT = (
-    rf"({_SCALAR}|\[({_SCALAR}(, {_SCALAR}){{0,5}})?\]|\({_SCALAR}, {_SCALAR}(, {_SCALAR})?\)"
-    rf"|\{{({_ENTRY}(, {_ENTRY}){{0,2}})?\}})"
-)
-_ANY_LITERAL = rf"({_FLAT}|\[{_FLAT}(, {_FLAT}){{0,2}}\])"
-
 _NAME = "^[a-z][a-z0-9]{0,15}(_[a-z0-9]{1,15}){0,4}$"
 _TYPE = rf"^{_ANY_TYPE}( \| None)?$"
-_LITERAL = rf"^{_ANY_LITERAL}$"
-_RESULT: dict[str, Any] = {"type": "string", "pattern": rf"^({_ANY_LITERAL}|raises ({'|'.join(_EXCEPTIONS)}))$"}
+_LITERAL = rf"^{ANY_LITERAL}$"
+_SPACING = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
 def _text(most: int) -> dict[str, Any]:
@@ -227,6 +216,40 @@ def _record(**properties: dict[str, Any]) -> dict[str, Any]:
         "required": list(properties),
         "additionalProperties": False,
     }
+
+
+def _result(pattern: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": rf"^({pattern}|raises ({'|'.join(_EXCEPTIONS)}))$"}
+
+
+def _parameter(name: dict[str, Any]) -> dict[str, Any]:
+    return _record(name=name, type={"type": "string", "pattern": _TYPE})
+
+
+def _tuple(items: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"type": "array", "prefixItems": items, "items": False, "minItems": len(items), "maxItems": len(items)}
+
+
+def _rest_of(head: Signature, open_types: Collection[str]) -> dict[str, Any]:
+    names = [parameter.name for parameter in head.parameters if parameter.name in open_types]
+    parameters = {"parameters": _tuple([_parameter({"const": name}) for name in names])} if names else {}
+    returns = {"returns": {"type": "string", "pattern": _TYPE}} if "returns" in open_types else {}
+    return parameters | returns
+
+
+def _example_of(head: Signature, open_types: Collection[str]) -> dict[str, Any]:
+    types = [(parameter.name, parameter.type) for parameter in head.parameters] + [("returns", head.returns)]
+    *arguments, result = (ANY_LITERAL if name in open_types else literal_pattern(kind) for name, kind in types)
+    fixed = [{"type": "string", "pattern": f"^{pattern}$"} for pattern in arguments]
+    return _record(arguments=_tuple(fixed), result=_result(result))
+
+
+_HEAD = {
+    "name": {"type": "string", "pattern": _NAME},
+    "parameters": _array(_parameter({"type": "string", "pattern": _NAME}), 4),
+    "returns": {"type": "string", "pattern": _TYPE},
+}
+_ANY_EXAMPLE = _record(arguments=_array({"type": "string", "pattern": _LITERAL}, 4), result=_result(ANY_LITERAL))
 
 
 def clauses(ir: IntermediateRepresentation) -> Iterator[str]:

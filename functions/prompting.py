@@ -10,7 +10,7 @@ from pathlib import Path
 
 from functions.evidence import Check
 from functions.generation import Message
-from functions.ir import IntermediateRepresentation
+from functions.ir import LEFT_TO_CODE, IntermediateRepresentation
 
 _DIRECTORY = Path(__file__).with_name("prompts")
 
@@ -38,14 +38,23 @@ def load_prompt(version: str) -> Prompt:
     return Prompt(version, tuple(shots))
 
 
-def specification_text(ir: IntermediateRepresentation) -> str:
-    """The IR as the model reads it: what for, the head, what is required, examples, answers that were given."""
+def specification_text(ir: IntermediateRepresentation, *, guesses: bool = True) -> str:
+    """The IR as the model reads it: what for, the head, what is required, examples, answers that were given.
+
+    Without `guesses` the examples and assertions that a model has made up are left out.
+    """
+    left_out = frozenset[str]() if guesses else ir.guesses
     name = ir.signature.name
-    lines = [ir.intent.summary, ir.signature.to_source()]
+    lines = [ir.intent.summary]
+    lines += [f"As it was asked for: {ir.intent.rationale}"] if ir.intent.rationale else []
+    lines += [ir.signature.to_source()]
     lines += [f"{p.name}: {p.description}" for p in ir.signature.parameters if p.description]
-    lines += [f"{hole.question} {hole.answer}" for hole in ir.holes if hole.answer is not None]
-    lines += [f"Always: {assertion.expression}" for assertion in ir.assertions]
-    for example in ir.examples:
+    # What decides nothing only leads a small model astray: it goes on about the question until its tokens run out.
+    lines += [f"{hole.question} {hole.answer}" for hole in ir.holes if hole.answer not in (None, LEFT_TO_CODE)]
+    lines += [f"Always: {one.expression}" for i, one in enumerate(ir.assertions) if f"/assertions/{i}" not in left_out]
+    for number, example in enumerate(ir.examples):
+        if f"/examples/{number}" in left_out:
+            continue
         call = f"{name}({', '.join(example.arguments)})"
         lines.append(f"{call} raises {example.raises}" if example.raises else f"{call} == {example.result or 'None'}")
     lines += [str(c["description"]) for c in ir.constraints if c.get("description")]
@@ -55,4 +64,5 @@ def specification_text(ir: IntermediateRepresentation) -> str:
 def repair_text(ir: IntermediateRepresentation, code: str, failures: list[Check]) -> str:
     """The specification again, with an attempt at it and what was wrong with that."""
     faults = "\n".join(f"- {check.detail}" for check in failures[:5])
-    return f"{specification_text(ir)}\n\nThis attempt is wrong:\n{code}\n{faults}\nWrite the whole function again."
+    wanted = specification_text(ir, guesses=False)
+    return f"{wanted}\n\nThis attempt is wrong:\n{code}\n{faults}\nWrite the whole function again."

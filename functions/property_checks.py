@@ -5,6 +5,8 @@ that raises what the specification lists is no fault; one that raises anything e
 declared type, is one, in the row "outcomes".
 """
 
+from dataclasses import replace
+
 from functions.evidence import Check
 from functions.ir import IntermediateRepresentation
 from functions.sandbox import Fault, Properties, Sandbox, Search
@@ -20,12 +22,12 @@ async def property_checks(code: str, ir: IntermediateRepresentation, sandbox: Sa
     if not ir.assertions:
         return [], True
     search = await sandbox.search(code, properties_of(ir))
-    return _rows(ir, search), search.ended == "finished" and not search.lost
+    return _marked(ir, _rows(ir, search)), search.ended == "finished" and not search.lost
 
 
 def unrun_property_checks(ir: IntermediateRepresentation) -> list[Check]:
     """The same rows for a candidate that has failed before."""
-    return [Check(name, "not_run") for name in _names(ir)]
+    return _marked(ir, [Check(name, "not_run") for name in _names(ir)])
 
 
 def properties_of(ir: IntermediateRepresentation) -> Properties:
@@ -63,6 +65,12 @@ def _rows(ir: IntermediateRepresentation, search: Search) -> list[Check]:
         else:
             rows.append(_held(name, search))
     return rows
+
+
+def _marked(ir: IntermediateRepresentation, rows: list[Check]) -> list[Check]:
+    """The rows with what is guessed said so: of the outcomes, where nobody but a model has asserted anything."""
+    guessed = [f"/assertions/{i}" in ir.guesses for i in range(len(ir.assertions))]
+    return [replace(row, guessed=is_guess) for row, is_guess in zip(rows, [all(guessed), *guessed], strict=False)]
 
 
 def _outcomes(search: Search, fault: Fault | None) -> Check:

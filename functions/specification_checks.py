@@ -6,21 +6,48 @@ import keyword
 import re
 from typing import Any
 
-from functions.ir import Assertion, Example, Hole, IntermediateRepresentation, Metadata, Parameter, Signature
+from functions.ir import (
+    LONGEST_SENTENCE,
+    MOST_EXAMPLES,
+    Assertion,
+    Example,
+    Hole,
+    IntermediateRepresentation,
+    Metadata,
+    Parameter,
+    Provenance,
+    Signature,
+    clauses,
+    decoding_schema,
+)
+from functions.stated import Stated, StatedHead
 from functions.type_fitting import fits
 from functions.verification import literal
 
 _BUILTINS = frozenset(dir(builtins))
+# A sampled specification is a guess; one that is checked is still the model's.
+MODEL_CONFIDENCE = 0.5
+NOTHING_STATED = Stated()
 _RAISES = re.compile(r"raises ([A-Za-z]+)")
 
 
-def checked_ir(written: dict[str, Any], metadata: Metadata) -> IntermediateRepresentation:
-    """An IR of what `functions.ir.decoding_schema` made the model write.
+def schema_for(said: Stated) -> dict[str, Any]:
+    """What a model is asked for beside what was said; where examples enough were given, none of its own."""
+    examples = 0 if len(said.examples) >= MOST_EXAMPLES else MOST_EXAMPLES
+    if said.head is None:
+        return decoding_schema(examples=examples)
+    return decoding_schema(said.head.signature, said.head.open_types, examples=examples)
+
+
+def checked_ir(
+    written: dict[str, Any], metadata: Metadata, said: Stated = NOTHING_STATED, *, words: str = ""
+) -> IntermediateRepresentation:
+    """An IR of what the model wrote by `schema_for(said)`; what was said stands, in the user's own `words` too.
 
     Names that are keywords get the trailing underscore of PEP 8, repeated ones a number. An example that does not fit
     the signature, or an assertion that does not parse or names what is not there, becomes a hole with the reason.
     """
-    signature = _signature(written)
+    signature = _signature(written) if said.head is None else _completed(said.head, written)
     holes = [
         Hole(
             id=f"question-{i}",
@@ -30,13 +57,13 @@ def checked_ir(written: dict[str, Any], metadata: Metadata) -> IntermediateRepre
         )
         for i, question in enumerate(written["questions"], 1)
     ]
-    examples: list[Example] = []
-    for number, raw in enumerate(written["examples"], 1):
+    examples = list(said.examples)
+    for number, raw in enumerate(written.get("examples", []), 1):
         example = _example(raw)
         fault = _example_fault(example, signature, examples)
         if fault is None:
             examples.append(example)
-        elif fault:
+        elif fault and not any(example.arguments == given.arguments for given in said.examples):
             hole = _hole(f"example-{number}", f"Is {_shown(signature, example)} meant? {fault}")
             if all(hole.question != other.question for other in holes):
                 holes.append(hole)
@@ -47,9 +74,9 @@ def checked_ir(written: dict[str, Any], metadata: Metadata) -> IntermediateRepre
             assertions.append(Assertion(expression=text))
         else:
             holes.append(_hole(f"assertion-{number}", f"What should hold? '{text}' cannot be checked: {fault}"))
-    return IntermediateRepresentation.model_validate(
+    ir = IntermediateRepresentation.model_validate(
         {
-            "intent": {"summary": written["summary"]},
+            "intent": {"summary": written["summary"], "rationale": words[:LONGEST_SENTENCE]},
             "signature": signature.model_dump(),
             "effects": list(dict.fromkeys(written["effects"])),
             "assertions": [a.model_dump() for a in assertions],
@@ -58,6 +85,11 @@ def checked_ir(written: dict[str, Any], metadata: Metadata) -> IntermediateRepre
             "metadata": metadata.model_dump(),
         }
     )
+    provenance = dict.fromkeys(clauses(ir), Provenance(source="model", confidence=MODEL_CONFIDENCE))
+    given = [f"/examples/{i}" for i in range(len(said.examples))]
+    given += ["/signature"] if said.head is not None and not said.head.open_types else []
+    provenance |= dict.fromkeys(given, Provenance(source="user"))
+    return ir.model_copy(update={"metadata": ir.metadata.model_copy(update={"provenance": provenance})})
 
 
 def assertion_fault(text: str, signature: Signature) -> str | None:
@@ -85,6 +117,18 @@ def _signature(written: dict[str, Any]) -> Signature:
     return Signature(
         name=_name(written["name"], set()), parameters=parameters, returns=written["returns"], raises=raises
     )
+
+
+def _completed(head: StatedHead, written: dict[str, Any]) -> Signature:
+    """The head as it was given, with the types that the model has written for what had none."""
+    types = {parameter["name"]: parameter["type"] for parameter in written.get("parameters", [])}
+    parameters = [
+        parameter.model_copy(update={"type": types.get(parameter.name, parameter.type)})
+        for parameter in head.signature.parameters
+    ]
+    returns = written.get("returns", head.signature.returns)
+    update = {"parameters": parameters, "returns": returns, "raises": list(dict.fromkeys(written["raises"]))}
+    return head.signature.model_copy(update=update)
 
 
 def _name(name: str, taken: set[str]) -> str:

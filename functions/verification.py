@@ -18,6 +18,8 @@ from infra import telemetry_names as names
 _BUILTINS = frozenset(dir(builtins))
 
 RELATIVE_TOLERANCE = 1e-9
+_BROKEN = frozenset(("NameError", "AttributeError", "TypeError", "ImportError", "RecursionError"))
+"""Exceptions that speak of the code, not of what it was given: they count whoever has made up the example."""
 
 
 async def verify(
@@ -35,8 +37,9 @@ async def verify(
     """
     with telemetry.span(names.VERIFY) as span:
         evidence = await _checked(code, ir, sandbox, violations, types)
-        passed, failed = evidence.score
-        span.set_attributes({names.CHECKS_PASSED: passed, names.CHECKS_FAILED: -failed})
+        verdicts = [check.verdict for check in evidence.checks]
+        counted = {names.CHECKS_PASSED: verdicts.count("passed"), names.CHECKS_FAILED: verdicts.count("failed")}
+        span.set_attributes(counted)
         return evidence
 
 
@@ -53,16 +56,18 @@ async def _checked(
     can_run = all(check.verdict == "passed" for check in checks)
     checks.append(_obeys(violations))
     if not can_run:
-        unrun = [Check(_name(i), "not_run") for i in range(len(ir.examples))]
+        unrun = [_not_run(ir, i) for i in range(len(ir.examples))]
         return Evidence([*checks, *unrun, *unrun_property_checks(ir)])
     if types is not None:
         checks.append(await types.check(code))
     result = await sandbox.run(code, [_call(ir, example) for example in ir.examples])
     checks += [_defines(result), *_examples(ir, result)]
+    outcomes = tuple(call.value or f"raised {call.error}" for call in result.calls)
     if any(check.verdict == "failed" for check in checks):
-        return Evidence([*checks, *unrun_property_checks(ir)], lasting=result.ended == "finished")
+        lasting = result.ended == "finished"
+        return Evidence([*checks, *unrun_property_checks(ir)], lasting=lasting, outcomes=outcomes)
     properties, lasting = await property_checks(code, ir, sandbox)
-    return Evidence([*checks, *properties], lasting=lasting)
+    return Evidence([*checks, *properties], lasting=lasting, outcomes=outcomes)
 
 
 def signature_of(code: str) -> str | None:
@@ -147,27 +152,42 @@ def _defines(result: SandboxResult) -> Check:
 def _examples(ir: IntermediateRepresentation, result: SandboxResult) -> list[Check]:
     outcomes: list[CallResult | None] = [*result.calls, *[None] * (len(ir.examples) - len(result.calls))]
     return [
-        Check(_name(i), "not_run") if outcome is None else _compare(_name(i), _call(ir, example), example, outcome)
-        for i, (example, outcome) in enumerate(zip(ir.examples, outcomes, strict=True))
+        _not_run(ir, i) if outcome is None else _compare(ir, i, outcome)
+        for i, outcome in enumerate(outcomes[: len(ir.examples)])
     ]
 
 
-def _compare(name: str, call: str, example: Example, outcome: CallResult) -> Check:
-    if example.raises is not None:
-        if example.raises in outcome.raised:
-            return Check(name, "passed", f"{call} raised {example.raises}")
-        seen = f"raised {outcome.error}" if outcome.raised else f"gave {_short(outcome.value)}"
-        return Check(name, "failed", f"{call} should raise {example.raises}, and {seen}")
-    expected = example.result or "None"
+def _not_run(ir: IntermediateRepresentation, index: int) -> Check:
+    return Check(_name(index), "not_run", guessed=_is_guess(ir, index))
+
+
+def _compare(ir: IntermediateRepresentation, index: int, outcome: CallResult) -> Check:
+    example = ir.examples[index]
+    is_right, seen = _outcome(example, outcome)
+    call = _call(ir, example)
+    wanted = f"raise {example.raises}" if example.raises else f"give {_short(example.result or 'None')}"
+    detail = f"{call} {seen}" if is_right else f"{call} should {wanted}, and {seen}"
+    is_guess = _is_guess(ir, index) and _BROKEN.isdisjoint(outcome.raised)
+    return Check(_name(index), "passed" if is_right else "failed", detail, guessed=is_guess)
+
+
+def _outcome(example: Example, outcome: CallResult) -> tuple[bool, str]:
+    """Whether it is the example's, and what was seen."""
     if outcome.raised or outcome.value is None:
-        return Check(name, "failed", f"{call} should give {_short(expected)}, and raised {outcome.error}")
+        is_right = example.raises is not None and example.raises in outcome.raised
+        return is_right, f"raised {example.raises if is_right else outcome.error}"
+    seen = f"gave {_short(outcome.value)}"
+    if example.raises is not None:
+        return False, seen
+    expected = example.result or "None"
     try:
-        same = same_value(literal(expected), literal(outcome.value))
+        return same_value(literal(expected), literal(outcome.value)), seen
     except ValueError:
-        same = expected == outcome.value
-    if same:
-        return Check(name, "passed", f"{call} gave {_short(outcome.value)}")
-    return Check(name, "failed", f"{call} should give {_short(expected)}, and gave {_short(outcome.value)}")
+        return expected == outcome.value, seen
+
+
+def _is_guess(ir: IntermediateRepresentation, index: int) -> bool:
+    return f"/examples/{index}" in ir.guesses
 
 
 def _call(ir: IntermediateRepresentation, example: Example) -> str:

@@ -39,16 +39,18 @@ class Verifier:
         """See `verify`. Raises `Unavailable` when no sandbox can be had."""
         key = self._key(code, ir, violations)
         if self._kept and (known := await self._kept.get(key)) is not None:
-            return Evidence([Check(**row) for row in json.loads(known)])
+            kept = json.loads(known)
+            return Evidence([Check(**row) for row in kept["checks"]], outcomes=tuple(kept["outcomes"]))
         evidence = await verify(code, ir, self._sandbox, violations, types=self._types)
         if self._kept and evidence.lasting:
-            await self._kept.put(key, json.dumps(evidence.as_json()).encode())
+            kept = {"checks": evidence.as_json(), "outcomes": evidence.outcomes}
+            await self._kept.put(key, json.dumps(kept).encode())
         return evidence
 
     def _key(self, code: str, ir: IntermediateRepresentation, violations: Sequence[Violation]) -> str:
         checks = ir.model_dump(mode="json", include={"signature", "examples", "assertions"})
         broken = [[violation.line, violation.message] for violation in violations]
-        return json.dumps([code, checks, broken, self._types is not None])
+        return json.dumps([code, checks, sorted(ir.guesses), broken, self._types is not None])
 
 
 @cache

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench.quality.arms import write
+from bench.quality.arms import Specifications, write
 from bench.quality.human_eval_tasks import human_eval_tasks
 from bench.quality.judging import obeys, parses, passes
 from bench.quality.report import summary, table
@@ -25,18 +25,22 @@ from functions.engine import Engine
 from functions.failures import Failure, Unavailable
 from functions.forward import Forward
 from functions.sandbox import ProcessSandbox
+from functions.type_checks import TypeChecker
 from functions.validation import ConstraintValidator
 from infra.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT_S = 3600.0
+"""Of a start and of a generation: a larger model, on a machine that has other things to do."""
 RESULTS = ROOT / "bench" / "results" / "quality"
 
 
 async def main() -> None:
     arguments = _arguments()
     settings = load_settings("local")
-    generation = settings.generation.model_copy(update={"max_tokens": arguments.max_tokens})
-    settings = settings.model_copy(update={"generation": generation})
+    generation = settings.generation.model_copy(update={"max_tokens": arguments.max_tokens, "timeout_s": TIMEOUT_S})
+    engine = settings.engine.model_copy(update={"startup_timeout_s": TIMEOUT_S})
+    settings = settings.model_copy(update={"generation": generation, "engine": engine})
     target = RESULTS / f"{arguments.name or arguments.model.name}-{arguments.set}.jsonl"
     target.parent.mkdir(parents=True, exist_ok=True)
     done = [json.loads(line) for line in target.read_text().splitlines()] if target.exists() else []
@@ -59,10 +63,17 @@ async def main() -> None:
 
 
 def spread(tasks: list[Task], limit: int | None) -> list[Task]:
-    """At most `limit`, evenly over all areas and over what is held out."""
+    """At most `limit`, evenly over all areas; a third of them of what is held out, where anything is."""
     if limit is None or limit >= len(tasks):
         return tasks
-    return [tasks[number * len(tasks) // limit] for number in range(limit)]
+    apart = [task for task in tasks if task.held_out]
+    number = limit // 3 if apart else 0
+    chosen = _evenly(apart, number) + _evenly([task for task in tasks if not task.held_out], limit - number)
+    return [task for task in tasks if task in chosen]
+
+
+def _evenly(tasks: list[Task], number: int) -> list[Task]:
+    return [tasks[place * len(tasks) // number] for place in range(number)]
 
 
 async def _run(todo: list[tuple[str, Task]], arguments: argparse.Namespace, settings: Settings, target: Path) -> None:
@@ -76,7 +87,9 @@ async def _run(todo: list[tuple[str, Task]], arguments: argparse.Namespace, sett
             tokenizer = arguments.model / "tokenizer.json"
             async with ConstraintValidator(settings.validation, tokenizer, modules=MODULES) as validator:
                 compiler = ConstraintCompiler(validator, FileStore(Path(directory), max_bytes=2**24))
-                forward = Forward(engine, compiler, sandbox, settings)
+                types = TypeChecker(settings.validation, tokenizer)
+                forward = Forward(engine, compiler, sandbox, settings, types=types)
+                specifications = Specifications(forward)
 
                 async def one(arm: str, task: Task) -> None:
                     async with places:
@@ -85,6 +98,7 @@ async def _run(todo: list[tuple[str, Task]], arguments: argparse.Namespace, sett
                             task,
                             engine=engine,
                             forward=forward,
+                            specifications=specifications,
                             sandbox=sandbox,
                             arguments=arguments,
                             settings=settings,
@@ -92,7 +106,10 @@ async def _run(todo: list[tuple[str, Task]], arguments: argparse.Namespace, sett
                     with target.open("a") as file:
                         file.write(json.dumps(row) + "\n")
 
-                await asyncio.gather(*(one(arm, task) for arm, task in todo))
+                try:
+                    await asyncio.gather(*(one(arm, task) for arm, task in todo))
+                finally:
+                    await types.close()
     finally:
         await engine.stop()
 
@@ -103,6 +120,7 @@ async def _row(
     *,
     engine: Engine,
     forward: Forward,
+    specifications: Specifications,
     sandbox: ProcessSandbox,
     arguments: argparse.Namespace,
     settings: Settings,
@@ -115,6 +133,7 @@ async def _row(
             task,
             engine,
             forward,
+            specifications,
             max_tokens=arguments.max_tokens,
             candidates=arguments.candidates,
             repairs=arguments.repairs,

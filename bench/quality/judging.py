@@ -17,6 +17,11 @@ def code_of(answer: str) -> str:
     return block.partition("\n")[2] if block.startswith(("python", "py", "\n")) else block
 
 
+def closed(answer: str) -> bool:
+    """Whether a chat answer has a fenced block from its beginning to its end."""
+    return answer.count(_FENCE) > 1
+
+
 def parses(code: str) -> bool:
     try:
         ast.parse(code)

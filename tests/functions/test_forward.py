@@ -38,7 +38,7 @@ async def test_any_prompt_gives_a_valid_specification_and_code_with_its_head(for
     specified = await forward.specify(prompt, progress=progress)
     jsonschema.validate(json.loads(specified.ir.model_dump_json()), ir_schema())
     assert specified.usage.completion_tokens > 0
-    assert specified.ir.metadata.prompt_version == "specify.v1"
+    assert specified.ir.metadata.prompt_version == "specify.v2"
     implemented = await forward.implement(specified.ir, repairs=0, progress=progress)
     ast.parse(implemented.code)
     assert signature_of(implemented.code) == signature_of(specified.ir.signature.to_source() + ": pass")

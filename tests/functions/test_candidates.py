@@ -1,0 +1,36 @@
+"""Which of several candidates is kept."""
+
+from functions.candidates import Candidate, agreeing, best_of
+from functions.evidence import Check, Evidence, Verdict
+
+
+def candidate(
+    outcomes: tuple[str, ...], certain: Verdict = "passed", guesses: tuple[Verdict, ...] = (), index: int = 0
+) -> Candidate:
+    """One with a check that is certain, and some that a model has made up."""
+    checks = [Check("example 1", certain), *(Check("guess", verdict, guessed=True) for verdict in guesses)]
+    return Candidate("", "stop", Evidence(checks, outcomes=outcomes), index=index)
+
+
+def test_a_guess_that_most_contradict_does_not_decide():
+    several = [candidate(("5",), guesses=("passed", "failed"))]
+    several += [candidate(("6",), guesses=("failed", "failed"), index=index) for index in (1, 2, 3)]
+    assert best_of(several).index == 1
+    assert [agreeing(one, several) for one in several] == [1, 3, 3, 3]
+
+
+def test_a_guess_decides_between_candidates_of_which_each_is_alone():
+    several = [candidate(("5",), guesses=("failed",)), candidate(("6",), guesses=("passed", "failed"), index=1)]
+    assert best_of(several).index == 1
+
+
+def test_what_is_certain_comes_before_any_agreement():
+    several = [candidate(("1",), "failed", ("passed",), index=index) for index in range(3)]
+    assert best_of([*several, candidate(("2",), "passed", ("failed",), index=3)]).index == 3
+    assert agreeing(several[0], several) == 0, "those that are wrong are no witnesses"
+
+
+def test_one_that_was_cut_is_never_chosen_over_a_whole_one():
+    cut = Candidate("", "length", Evidence([Check("example 1", "passed")]), index=1)
+    assert best_of([cut, candidate((), "failed")]).index == 0
+    assert best_of([cut]).index == 1
