@@ -30,7 +30,6 @@ from functions.validation_grammar import structural_tag_as_lark
 from infra.settings import EngineSettings, apply_process_environment
 
 _TOKENIZER_THREADS = 4
-_FORCED = "functions.forced_tokens"
 _GIVE_UP_ON_START_S = 30.0
 
 
@@ -92,6 +91,7 @@ def _import_vllm(settings: EngineSettings) -> None:
         | settings.process_environment
     )
     with IMPORTING:
+        import transformers.generation.utils  # noqa: F401, PLC0415 - what vLLM comes to later, without the lock
         import vllm.engine.arg_utils  # noqa: PLC0415 - see the module's docstring
         import vllm.v1.engine.async_llm  # noqa: F401, PLC0415 - as above
 
@@ -116,7 +116,6 @@ def _start_core(settings: EngineSettings, model_path: Path) -> Core:
             disable_log_stats=True,
             use_tqdm_on_load=False,
             additional_config=_InEachProcess(),
-            **_forced_tokens(settings.forced_tokens),
             # vLLM reads a prompt and its constraint in these threads: a large one must not hold up the others.
             renderer_num_workers=_TOKENIZER_THREADS,
             # The same two switches as in validation: what was tried there is what is compiled here.
@@ -129,23 +128,6 @@ def _start_core(settings: EngineSettings, model_path: Path) -> Core:
         stat_loggers=[_quiet_statistics()],  # asks for times although statistics are off
     )
     return core
-
-
-def _forced_tokens(most: int) -> dict[str, Any]:
-    """Options by which at most so many tokens that a grammar forces are taken in one step; none where that is 0.
-
-    Both classes are imported by vLLM's own processes, by these names.
-    """
-    if most == 0:
-        return {}
-    return {
-        "scheduler_cls": f"{_FORCED}.ForcedTokenScheduler",
-        "speculative_config": {
-            "method": "custom_class",
-            "model": f"{_FORCED}.NothingGuessed",
-            "num_speculative_tokens": most,
-        },
-    }
 
 
 def _quiet_statistics() -> Any:
