@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from functions.constraints.pruning import without
 
@@ -61,8 +62,7 @@ class Definition:
     parametric: bool = False
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(NamedTuple):
     """A rule or a terminal as an alternative names it; `parameter` as written after `::`, empty without one."""
 
     name: str
@@ -72,6 +72,9 @@ class Reference:
     def is_constant(self) -> bool:
         """Whether it is the same in every context."""
         return self.parameter[:1].isdigit()
+
+    def __str__(self) -> str:
+        return f"{self.name}::{self.parameter}" if self.parameter else self.name
 
 
 @dataclass(frozen=True)
@@ -151,22 +154,29 @@ def read(text: str) -> Grammar:
     return Grammar(definitions, bits, limits, words)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
+def pieces(text: str) -> tuple[str | Reference, ...]:
+    """An alternative, cut where it names a rule or a terminal."""
+    cut: list[str | Reference] = []
+    end = 0
+    for match in _REFERENCE.finditer(text):
+        if match["name"]:
+            cut += [text[end : match.start()], Reference(match["name"], match["parameter"] or "")]
+            end = match.end()
+    return (*cut, text[end:])
+
+
+@lru_cache(maxsize=16_384)
 def references(text: str) -> tuple[Reference, ...]:
     """The rules and terminals that an alternative names."""
-    found = (match for match in _REFERENCE.finditer(text) if match["name"])
-    return tuple(Reference(match["name"], match["parameter"] or "") for match in found)
+    return tuple(piece for piece in pieces(text) if isinstance(piece, Reference))
 
 
 def replace_references(text: str, replacement: Mapping[Reference, str]) -> str:
     """The alternative with its references written otherwise."""
-
-    def written(match: re.Match[str]) -> str:
-        if not match["name"]:
-            return match.group()
-        return replacement.get(Reference(match["name"], match["parameter"] or ""), match.group())
-
-    return _REFERENCE.sub(written, text)
+    return "".join(
+        replacement.get(piece, str(piece)) if isinstance(piece, Reference) else piece for piece in pieces(text)
+    )
 
 
 def _alternative(line: str) -> Alternative:

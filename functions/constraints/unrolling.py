@@ -9,8 +9,10 @@ value at a place; `grammars/python.lark` is written so that they do.
 
 import operator
 import re
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from functions.constraints.template import (
     Alternative,
@@ -19,6 +21,7 @@ from functions.constraints.template import (
     Grammar,
     Reference,
     drop_impossible,
+    pieces,
     references,
     replace_references,
 )
@@ -42,8 +45,7 @@ Context = frozenset[tuple[str, int]]
 """The unrolled bits that are not zero."""
 
 
-@dataclass(frozen=True)
-class _Copy:
+class _Copy(NamedTuple):
     rule: str
     context: Context
 
@@ -153,14 +155,15 @@ class _Unrolling:
         self._grammar = grammar
         self._unrolled = {name for name, bits in grammar.bits.items() if bits.unrolled}
         fields = {name for name in self._unrolled if grammar.bits[name].is_field}
+        self._meant: dict[tuple[Reference, Context], tuple[_Copy, str]] = {}
         self._depends = _dependencies(grammar.definitions, self._unrolled, fields)
 
     def definitions(self, start: str) -> dict[str, Definition]:
         """All copies that `start` leads to, by their names."""
-        waiting = [_Copy(start, frozenset())]
+        waiting = deque([_Copy(start, frozenset())])
         written: dict[str, Definition] = {}
         while waiting:
-            copy = waiting.pop(0)
+            copy = waiting.popleft()
             if _name(copy) not in written:
                 definition, needed = self._copied(copy)
                 written[definition.name] = definition
@@ -179,14 +182,25 @@ class _Unrolling:
         return Definition(_name(copy), tuple(alternatives)), needed
 
     def _body(self, text: str, context: Context) -> tuple[str, list[_Copy]]:
-        replacement: dict[Reference, str] = {}
         copies: list[_Copy] = []
-        for reference in references(text):
+        body = ""
+        for piece in pieces(text):
+            if isinstance(piece, Reference):
+                copy, parameter = self._leading_to(piece, context)
+                copies.append(copy)
+                body += f"{_name(copy)}::{parameter}" if parameter else _name(copy)
+            else:
+                body += piece
+        return self._bounded(body) if "{" in body else body, copies
+
+    def _leading_to(self, reference: Reference, context: Context) -> tuple[_Copy, str]:
+        """The copy that a reference means in this context, and what is left of its parameter."""
+        known = self._meant.get((reference, context))
+        if known is None:
             inner, parameter = self._changed(reference.parameter, context)
-            copy = _Copy(reference.name, self._projected(reference.name, inner))
-            copies.append(copy)
-            replacement[reference] = _name(copy) + (f"::{parameter}" if parameter else "")
-        return self._bounded(replace_references(text, replacement)), copies
+            known = _Copy(reference.name, self._projected(reference.name, inner)), parameter
+            self._meant[reference, context] = known
+        return known
 
     def _changed(self, parameter: str, context: Context) -> tuple[Context, str]:
         """What a reference's parameter makes of the unrolled bits, and what is left of it for llguidance."""
@@ -272,6 +286,7 @@ class _Unrolling:
         return f"{function}([{bits.start}:{bits.end}], {number})"
 
 
+@lru_cache(maxsize=16_384)
 def _name(copy: _Copy) -> str:
     return "_".join([copy.rule, *(f"{name.lower()}{value}" for name, value in sorted(copy.context))])
 
@@ -291,23 +306,26 @@ def _combined(function: str, values: list[bool | str]) -> bool | str:
 
 def _dependencies(definitions: Mapping[str, Definition], names: set[str], fields: set[str]) -> dict[str, set[str]]:
     """The unrolled bits that each rule's text depends on, by its own conditions or by those of rules in it."""
-    depends = {
-        name: {word for a in d.alternatives for word in _WORD.findall(a.condition) if word in names}
-        for name, d in definitions.items()
-    }
-    inner = {
-        name: {(r.name, _settled(r, fields, names)) for a in d.alternatives for r in references(a.text) if r.parameter}
-        for name, d in definitions.items()
-    }
-    changed = True
-    while changed:
-        changed = False
-        for name, others in inner.items():
-            before = len(depends[name])
-            for other, settled in others:
-                depends[name] |= depends[other] - settled
-            changed |= len(depends[name]) > before
+    depends: dict[str, set[str]] = {name: set() for name in definitions}
+    users: defaultdict[str, list[tuple[str, frozenset[str]]]] = defaultdict(list)
+    waiting: list[tuple[str, str]] = []
+    for name, definition in definitions.items():
+        for alternative in definition.alternatives:
+            waiting += [(name, word) for word in _words(alternative.condition) if word in names]
+            for reference in references(alternative.text):
+                if reference.parameter:
+                    users[reference.name].append((name, _settled(reference, fields, names)))
+    while waiting:
+        name, bits = waiting.pop()
+        if bits not in depends[name]:
+            depends[name].add(bits)
+            waiting += [(user, bits) for user, settled in users[name] if bits not in settled]
     return depends
+
+
+@lru_cache(maxsize=1_024)
+def _words(condition: str) -> tuple[str, ...]:
+    return tuple(_WORD.findall(condition))
 
 
 def _settled(reference: Reference, fields: set[str], names: set[str]) -> frozenset[str]:
