@@ -6,6 +6,7 @@ A model would copy it, with errors; what is read here is taken as it is written,
 import ast
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 from pydantic import ValidationError
 
@@ -21,8 +22,13 @@ _GIVES = re.compile(
     r"\s*(==>?|=>|->|=|\u2192|\u279e|\u2794|\u21d2|#\s*=>|returns?\b|gives?\b|should\s+(?:return|give|be)\b|is\b)\s*"
 )
 _RAISES = re.compile(r"\s*(?:raises?|should\s+raise)\s+(?:an?\s+)?([A-Z][A-Za-z]*(?:Error|Exception))")
+# A request of 100 kB may name a function 30,000 times: as much is read as people write, in a few milliseconds.
 _LONGEST_HEAD = 1_000
+_MOST_HEADS = 8
+_MOST_CLOSINGS = 100
 _MOST_EXAMPLES = 10
+_MOST_CALLS = 40
+_LONGEST_EXAMPLE = 1_000
 _LONGEST_LITERAL = 500
 
 
@@ -50,11 +56,11 @@ def stated(words: str) -> Stated:
 
 def _head(words: str) -> StatedHead | None:
     """The last one that is written out: helpers come before what needs them."""
-    for found in reversed(list(_DEFINED.finditer(words))):
+    for found in islice(reversed(list(_DEFINED.finditer(words))), _MOST_HEADS):
         text = words[found.start() : found.start() + _LONGEST_HEAD]
         closing = [match.start() for match in re.finditer(r":|\n|$", text)]
         closing += [match.end() for match in re.finditer(r"\)", text)]
-        for end in closing:
+        for end in closing[:_MOST_CLOSINGS]:
             if node := _function(text[:end].rstrip().rstrip(".,;`'\"")):
                 return _read(node)
     return None
@@ -97,8 +103,9 @@ def _is_builtin(annotation: str) -> bool:
 
 def _examples(words: str, signature: Signature, open_types: frozenset[str]) -> tuple[Example, ...]:
     found: dict[tuple[str, ...], Example] = {}
-    for match in re.finditer(rf"(?<![\w.])(?<!def ){re.escape(signature.name)}\(", words):
-        example = _example(words[match.start() :], signature)
+    calls = re.finditer(rf"(?<![\w.])(?<!def ){re.escape(signature.name)}\(", words)
+    for match in islice(calls, _MOST_CALLS):
+        example = _example(words[match.start() : match.start() + _LONGEST_EXAMPLE], signature)
         if example is not None and _fits(example, signature, open_types):
             found.setdefault(tuple(example.arguments), example)
     return tuple(found.values())[:_MOST_EXAMPLES]
@@ -116,7 +123,7 @@ def _example(text: str, signature: Signature) -> Example | None:
         return Example(arguments=arguments, raises=raised[1])
     gives = _GIVES.match(rest)
     is_doctest = rest[:1] == "\n" and not gives
-    result, after = _leading(rest[gives.end() :] if gives else rest.lstrip() if is_doctest else "", r"[\])}'\"\w]")
+    result, after = _leading(rest[gives.end() :] if gives else rest.lstrip() if is_doctest else "", r"[\])}'\"]|\w+")
     if (
         result is None
         or not _is_literal(result)
@@ -129,7 +136,8 @@ def _example(text: str, signature: Signature) -> Example | None:
 def _leading(text: str, ends: str) -> tuple[ast.expr | None, str]:
     """The longest literal or call that `text` begins with on its first line, and what follows it."""
     line = text.split("\n", 1)[0][:_LONGEST_LITERAL]
-    for end in sorted((match.end() for match in re.finditer(ends, line)), reverse=ends != r"\)"):
+    closings = sorted((match.end() for match in re.finditer(ends, line)), reverse=ends != r"\)")
+    for end in closings[:_MOST_CLOSINGS]:
         try:
             tree = ast.parse(line[:end], mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
