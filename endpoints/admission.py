@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from starlette.requests import Request
 
 from endpoints.admitted_work import let_begin
+from endpoints.answer_caching import AnswerCaching
 from endpoints.rate_limit_headers import counted
 from endpoints.services import Services
 from endpoints.trace_context import TraceContext
@@ -31,10 +32,14 @@ NOTHING = Usage(prompt_tokens=0, cached_tokens=0, completion_tokens=0)
 
 
 class Admission:
-    """Work that has been admitted, and what it has used so far. `limits`: what is left of the caller's rates."""
+    """Work that has been admitted, and what it has used so far. `limits`: what is left of the caller's rates.
 
-    def __init__(self, settings: Settings, limits: tuple[RateState, ...] = ()) -> None:
+    What `answers` has is given from there, and costs no tokens.
+    """
+
+    def __init__(self, settings: Settings, answers: AnswerCaching, limits: tuple[RateState, ...] = ()) -> None:
         self.limits = limits
+        self.answers = answers
         self._settings = settings
         self._began = time.monotonic()
         self._usage = NOTHING
@@ -65,6 +70,13 @@ class Admission:
                 self._tokens_under_way = 0
                 self.used(usage, timing, reason)
 
+    def note_found(self, event: GenerationEvent) -> None:
+        """See an event of an answer that was kept: it has been paid for."""
+        if self._first_token_s is None:
+            self._first_token_s = time.monotonic() - self._began
+        if isinstance(event, Finished):
+            self._finish_reason = event.finish_reason
+
     def used(self, usage: Usage, timing: Timing, finish_reason: FinishReason = "stop") -> None:
         """Add what one step has used."""
         self._usage = Usage(
@@ -91,6 +103,7 @@ class Admission:
             latency_s=latency_s,
             time_to_first_token_s=self._first_token_s,
             finish_reason=self._finish_reason if error is None else "abort",
+            cache_hit=self.answers.is_hit,
             error=_name(error),
             session_id=self._session_id,
         )
@@ -121,7 +134,7 @@ async def admitted(
     with telemetry.span(names.ADMISSION, {names.ENDPOINT: endpoint}):
         admitting = await let_begin(app, request, caller, work)
     counted(request, admitting.limits)
-    admission = Admission(app.settings, admitting.limits)
+    admission = Admission(app.settings, AnswerCaching(app.answer_cache, caller, request), admitting.limits)
     try:
         yield admission
     except NOTHING_USED as refusal:

@@ -21,6 +21,7 @@ from endpoints.running_orders import RunningOrders
 from endpoints.services import Services
 from endpoints.tokens import TokenSigner, TokenVerifier, issuer_of
 from functions import api_keys, reverse
+from functions.answer_cache import AnswerCache
 from functions.asking import Asker
 from functions.cache import Store
 from functions.constraints import compilation
@@ -159,6 +160,7 @@ async def assemble(
             comments=Comments(database),
             idempotency=Idempotency(database, lease_s=longest_s),
             ledger=ledger,
+            answer_cache=AnswerCache(store, settings.answer_cache, settings.engine),
             read_limits=ReadLimits(ledger, settings.limits.reads_per_minute),
             address_limits=AddressLimits(settings.limits.reads_per_minute, settings.web.trusted_proxies),
             api_keys=api_keys.ApiKeys(database),

@@ -1,22 +1,42 @@
 """What every route that asks an engine does: try the constraint, bound the tokens, count what comes back."""
 
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
 from endpoints.admission import Admission
 from endpoints.services import Services
 from functions.failures import ConstraintRefused, EngineUnavailable, Refused
-from functions.generation import Constraint, Finished, GenerationEvent, GenerationRequest
+from functions.generation import Constraint, Finished, GenerationEvent, GenerationRequest, Timing
 from infra.settings import Settings
 
 
 async def engine_events(
     app: Services, generation: GenerationRequest, admission: Admission
 ) -> AsyncGenerator[GenerationEvent, None]:
-    """The engine's events, noted for the ledger; the last one is `Finished`. Raises `EngineUnavailable` without it."""
+    """The engine's events, noted for the ledger; the last one is `Finished`. Raises `EngineUnavailable` without it.
+
+    A deterministic request's are kept, and given again to who asks the same.
+    """
+    began = time.monotonic()
+    key = admission.answers.key(generation)
+    if key is not None and (found := await admission.answers.find(key)) is not None:
+        took_s = time.monotonic() - began
+        for event in found:
+            admission.note_found(event)
+            if isinstance(event, Finished):  # as long as it took now, not as it took then
+                yield event.model_copy(update={"timing": Timing(time_to_first_token_s=took_s, total_s=took_s)})
+            else:
+                yield event
+        return
+    kept: list[GenerationEvent] = []
     async with aclosing(app.engine.generate(generation)) as events:
         async for event in events:
             admission.note(event)
+            if key is not None:
+                kept.append(event)
+            if key is not None and isinstance(event, Finished):
+                app.afterwards.begin(admission.answers.keep(key, kept))
             yield event
             if isinstance(event, Finished):
                 return

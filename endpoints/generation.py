@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.admission import admitted
+from endpoints.answer_caching import AnswerCaching
 from endpoints.answering import answer
 from endpoints.checking import ViolationBody
 from endpoints.engine_events import check_constraint, engine_events, max_tokens_for, stop_sequences
@@ -134,15 +135,21 @@ async def generate(request: Request, body: GenerateBody, app: App, caller: Degra
 
     The constraint is tried before an engine sees it: what cannot be enforced, or satisfied, is refused (400) with a
     pointer. A text that was cut by `max_tokens` has `finish_reason` "length". Closing the connection stops the work.
+
+    At temperature 0, or with a seed, the same request again is answered from a cache (`cached`, `Cache-Status`), which
+    costs no tokens; `Cache-Control: no-cache` has it made anew, `no-store` not even kept.
     """
     constraint = body.constraint()
     generation = _generation(body, app, constraint[1] if constraint else None)
     writings = MOST_ATTEMPTS if body.constraints is not None or body.digest is not None else 1
 
+    caching: list[AnswerCaching] = []
+
     async def do(emit: Emit[Event]) -> None:
         most = generation.sampling.max_tokens
         admitting = admitted(app, request, caller, endpoint="generate", max_tokens=most, generations=writings)
         async with admitting as admission:
+            caching.append(admission.answers)
             compiled = await app.compiler.given(body.constraints, body.digest)
             if constraint is not None:
                 await check_constraint(app, constraint[1], {"": f"/{constraint[0]}"})
@@ -161,10 +168,11 @@ async def generate(request: Request, body: GenerateBody, app: App, caller: Degra
             digest=compiled.digest if compiled else None,
             attempts=checked.attempts,
             violations=[ViolationBody(**violation._asdict()) for violation in checked.violations],
+            cached=admission.answers.is_hit,
         )
         await emit(Event("done", generated.model_dump(mode="json")))
 
-    return await answer(request, do)
+    return await answer(request, do, headers_of=lambda _data: caching[0].headers)
 
 
 async def _stream(events: AsyncGenerator[GenerationEvent | Rewrite | Checked, None], emit: Emit[Event]) -> Checked:

@@ -12,6 +12,7 @@ from endpoints.afterwards import Afterwards
 from endpoints.auth import Authenticator
 from endpoints.database_check import DatabaseCheck
 from endpoints.running_orders import RunningOrders
+from functions.answer_cache import AnswerCache
 from functions.api_keys import ApiKeys
 from functions.asking import Asker
 from functions.constraints.compilation import ConstraintCompiler
@@ -60,6 +61,7 @@ class Services:
     sharing: Sharing
     comments: Comments
     ledger: Ledger
+    answer_cache: AnswerCache
     read_limits: ReadLimits
     address_limits: AddressLimits
     idempotency: Idempotency

@@ -61,6 +61,18 @@ class GenerationSettings(Block):
 
 class ValidationSettings(Block):
     """Limits of the child processes in which a request's constraint is tried before an engine sees it.
+class AnswerCacheSettings(Block):
+    """Answers to deterministic requests (temperature 0, or a seed), kept for `max_age_s`.
+
+    `shared_between_users` lets anybody's answer serve everybody who asks the same: how fast an answer comes then tells
+    whether somebody has asked before.
+    """
+
+    enabled: bool
+    shared_between_users: bool
+    max_age_s: Positive
+
+
 
     A constraint that needs more than `cpu_s` of CPU time is refused; one that has no answer after `timeout_s` met a
     busy machine, and may come again.
@@ -197,6 +209,7 @@ class Settings(Block):
     generation: GenerationSettings
     validation: ValidationSettings
     sandbox: SandboxSettings
+    answer_cache: AnswerCacheSettings
     scaling: ScalingSettings
     keep_alive: KeepAliveSettings
     web: WebSettings

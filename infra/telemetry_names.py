@@ -95,3 +95,4 @@ EXPORT_FAILURES: Final = "lift_sys.telemetry.export_failures"
 # Caches, as `CACHE` names them.
 VERDICTS: Final = "constraint_verdicts"
 COMPILED_SETS: Final = "compiled_sets"
+ANSWERS: Final = "answers"

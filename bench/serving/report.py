@@ -71,7 +71,7 @@ class Cell:
 def table(cells: Sequence[Cell]) -> str:
     """In Markdown, as it stands in the docs."""
     lines = [
-        "| request | at once | server | requests/s | tokens/s | first token, ms: p50/p95/p99 | per token, ms | errors |",
+        "| request | at once | server | requests/s | tokens/s | first token ms, p50/p95/p99 | per token ms | errors |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for cell in cells:

@@ -91,7 +91,7 @@ async def litellm(directory: Path, behind: Server) -> AsyncIterator[Server]:
     Asked by its master key. Its virtual keys, budgets and spend records need a database through Prisma, whose query
     engine is downloaded when it is first used: where that cannot be reached, they are off.
     """
-    python = await asyncio.to_thread(_litellm_python)
+    python = await asyncio.to_thread(litellm_python)
     port = free_port()
     model = {"model": f"hosted_vllm/{behind.model}", "api_base": f"{behind.url}/v1", "api_key": "none"}
     config = {
@@ -108,7 +108,7 @@ async def litellm(directory: Path, behind: Server) -> AsyncIterator[Server]:
         yield Server("litellm + vllm", url, behind.model, {"authorization": f"Bearer {LITELLM_KEY}"})
 
 
-def _litellm_python() -> Path:
+def litellm_python() -> Path:
     """Of an environment with exactly that version, made the first time."""
     place = ROOT / ".local" / "litellm"
     python = place / "bin" / "python"

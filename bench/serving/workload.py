@@ -67,9 +67,9 @@ def story(number: int) -> Body:
     place, wish = _PLACES[number % 8], _WISHES[number % 7]
     text = (
         f"Traveller {number} comes to a {place} at dusk, after {number % 11 + 2} days on foot, and looks for {wish}. "
-        "It has rained since the morning, the inn is full, and the only person awake is a woman who mends nets by a lamp. "
-        f"She has met {number % 5 + 1} travellers like this one before and remembers each of them. Tell what happens "
-        "that night, in plain words, slowly, with what they say to each other."
+        "It has rained since the morning, the inn is full, and the only person awake is a woman who mends nets by a "
+        f"lamp. She has met {number % 5 + 1} travellers like this one before and remembers each of them. Tell what "
+        "happens that night, in plain words, slowly, with what they say to each other."
     )
     return _body(text, STORY_TOKENS, number)
 
@@ -78,7 +78,7 @@ def record(number: int) -> Body:
     """A JSON schema, as somebody who reads orders out of mails has it."""
     place, haste = _PLACES[number % 8], "urgent" if number % 2 else "not urgent"
     text = (
-        f"Order {number}: please send {number % 7 + 2} lamps, {number % 5 + 1} chairs and a table to the {place}, house "
+        f"Order {number}: send {number % 7 + 2} lamps, {number % 5 + 1} chairs and a table to the {place}, house "
         f"{number % 90 + 1}. The chairs are a present for my sister. It is {haste}. Write this order as JSON."
     )
     schema = {"name": "order", "schema": RECORD, "strict": True}
@@ -90,7 +90,7 @@ def query(number: int) -> Body:
     table, place = ("products", "orders", "customers")[number % 3], _PLACES[number % 8]
     text = (
         f"Question {number}: which {table} weigh more than {number % 40} kilograms, cost less than "
-        f"{number % 100 + 10} and come from the country of the {place}? Write it as SQL."
+        f"{number % 100 + 10} and come from the land of the {place}? Write it as SQL."
     )
     return _body(text, QUERY_TOKENS, number) | {"structured_outputs": {"grammar": QUERY}}
 

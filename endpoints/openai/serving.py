@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from endpoints.admission import Admission, admitted
+from endpoints.answer_caching import AnswerCaching
 from endpoints.answering import answer
 from endpoints.engine_events import check_constraint, engine_events
 from endpoints.openai.constraint_sets import AskedSet, events_under
@@ -89,6 +90,7 @@ async def serve(
 ) -> Response:
     """Admit the work, do it, and answer. Whatever is refused is refused before a stream begins."""
     headers: dict[str, str] = {}
+    caching: list[AnswerCaching] = []
     tokens = generation.sampling.max_tokens * generation.sampling.n
 
     async def do(emit: Emit[Event]) -> None:
@@ -96,6 +98,7 @@ async def serve(
         admitting = admitted(app, request, caller, endpoint=endpoint, max_tokens=tokens, generations=writings)
         async with admitting as admission:
             headers.update(admission_headers(admission))
+            caching.append(admission.answers)
             if asked is not None:
                 await check_constraint(app, asked.constraint, asked.places)
             compiled = await app.compiler.given(asked_set.constraints, asked_set.digest) if asked_set else None
@@ -119,7 +122,9 @@ async def serve(
     def failed(problem: Problem, _scope: Scope) -> Event:
         return reply.failed(error_document(problem)["error"])
 
-    return await answer(request, do, as_events=stream, headers_of=lambda _data: headers, failed=failed)
+    return await answer(
+        request, do, as_events=stream, headers_of=lambda _data: headers | caching[0].headers, failed=failed
+    )
 
 
 def admission_headers(admission: Admission) -> dict[str, str]:
