@@ -83,6 +83,11 @@ alert_secrets = [modal.Secret.from_name("alerts")] if settings.alerts.deliver el
 WEIGHTS = settings.engine.weights_directory
 READ_ONLY_WEIGHTS: dict[str | Any, Any] = {WEIGHTS: weights.with_mount_options(read_only=True)}
 
+# What was used while the database could not be reached, until it is booked (docs/operating.md: degraded mode).
+degraded = settings.availability.degraded
+outbox = modal.Volume.from_name(f"lift-sys-{settings.environment}-outbox", create_if_missing=True)
+OUTBOX: dict[str | Any, Any] = {degraded.outbox_directory: outbox} if degraded.enabled else {}
+
 
 @app.cls(
     image=engine_image,
@@ -142,7 +147,7 @@ async def embed(texts: list[str]) -> tuple[list[list[float]], int]:
 @app.function(
     image=web_image,
     secrets=[supabase, *telemetry_secrets],
-    volumes=READ_ONLY_WEIGHTS,
+    volumes={**READ_ONLY_WEIGHTS, **OUTBOX},
     cpu=settings.web.cpu,
     memory=settings.web.memory_mib,
     min_containers=settings.web.min_containers,
@@ -166,7 +171,7 @@ def web() -> Any:
         Engine().generate, settings.engine.model, cold_start_wait_s=scaling.cold_start_wait_s, starts=starts
     )
     sandbox = ModalSandbox(settings.sandbox, app=app, image=web_image) if settings.sandbox.on_modal else None
-    return deployed_app(settings, engine, RemoteEmbedder(embed), store, sandbox=sandbox)
+    return deployed_app(settings, engine, RemoteEmbedder(embed), store, sandbox=sandbox, outbox_kept=outbox.commit.aio)
 
 
 @app.function(image=engine_image, volumes={WEIGHTS: weights}, timeout=120 * MINUTES, retries=3)

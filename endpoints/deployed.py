@@ -1,6 +1,6 @@
 """The web application in a container on Modal: put together when its server starts, in the event loop that serves."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -19,7 +19,13 @@ from infra.telemetry_export import exported
 
 
 def deployed_app(
-    settings: Settings, engine: EngineClient, embedder: Embedder, store: Store, *, sandbox: Sandbox | None = None
+    settings: Settings,
+    engine: EngineClient,
+    embedder: Embedder,
+    store: Store,
+    *,
+    sandbox: Sandbox | None = None,
+    outbox_kept: Callable[[], Awaitable[None]] | None = None,
 ) -> ASGIApp:
     """An ASGI application whose lifespan holds the services. Secrets are read then, not before: not into a snapshot.
 
@@ -32,7 +38,14 @@ def deployed_app(
         tokenizer = complete_weights(settings.engine, settings.environment) / "tokenizer.json"
         with exported("lift-sys-web", settings.environment, settings.telemetry, load_telemetry_export()):
             composed = compose(
-                settings, load_secrets(), engine, tokenizer, embedder=embedder, store=store, sandbox=sandbox
+                settings,
+                load_secrets(),
+                engine,
+                tokenizer,
+                embedder=embedder,
+                store=store,
+                sandbox=sandbox,
+                outbox_kept=outbox_kept,
             )
             async with composed as services:
                 outer.mount("/", create_app(services))

@@ -204,6 +204,16 @@ async def test_a_missing_secret_stops_the_deployment_and_is_named():
     assert not any(app.is_deployed for app in deployment.apps.values())
 
 
+async def test_degraded_mode_keeps_its_outbox_in_a_volume(tmp_path: Path):
+    def degraded(settings: dict[str, Any]) -> None:
+        settings["shared"]["availability"]["degraded"]["enabled"] = True
+
+    deployment = Deployment()
+    assert (await deploy(deployment, "staging", directory=copy_of_the_tree(tmp_path, degraded))).status == 0
+    volumes = Deployed(load_settings("staging"), deployment, deployment.app("lift-sys-staging")).volumes("web")
+    assert volumes["/outbox"] == ("lift-sys-staging-outbox", False)
+
+
 async def test_telemetry_is_exported_where_the_settings_say_so(tmp_path: Path):
     def exporting(settings: dict[str, Any]) -> None:
         settings["shared"]["telemetry"]["export"] = True

@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -18,58 +18,16 @@ from functions.database import Database
 from functions.maintenance import run_job
 from functions.monthly_report import report_last_month
 from functions.watch import watch
-from functions.webhooks import Webhooks
 from infra.settings import Settings
 from tests.data_fixtures import People
 from tests.database_fixtures import Stack
+from tests.functions.killing import Steps
 from tests.functions.test_maintenance import secrets_of
 from tests.functions.webhook_receivers import Received, Receivers, receivers
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 AFTER_THE_LEASE = timedelta(minutes=6)
 RULES = ("error-rate", "latency-p95")
-
-
-class Killed(BaseException):
-    """Nothing of the program runs after it: what it catches are exceptions."""
-
-
-class Steps:
-    """Counts what reaches the outside world: calls of the database, and posts. Kills at one of them."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.taken = 0
-        self.kill_at: int | None = None
-        self.before = True
-        self._wrap(monkeypatch, Database, "call")
-        self._wrap(monkeypatch, Webhooks, "post")
-
-    def _wrap(self, monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
-        original: Callable[..., Awaitable[Any]] = getattr(owner, name)
-
-        async def step(*arguments: Any, **named: Any) -> Any:
-            number = self.taken
-            self.taken += 1
-            # Dead is dead: what is tried after it, such as noting how a run ended, does not happen either.
-            if self.kill_at is not None and (number > self.kill_at or (number == self.kill_at and self.before)):
-                raise Killed
-            answer = await original(*arguments, **named)
-            if number == self.kill_at:
-                raise Killed
-            return answer
-
-        monkeypatch.setattr(owner, name, step)
-
-    async def run(self, job: Callable[[], Awaitable[Any]], *, kill_at: int | None = None, before: bool = True) -> bool:
-        """Whether it came to its end."""
-        self.taken, self.kill_at, self.before = 0, kill_at, before
-        try:
-            await job()
-        except Killed:
-            return False
-        finally:
-            self.kill_at = None
-        return True
 
 
 @pytest.fixture
