@@ -33,6 +33,7 @@ class SettingsError(Exception):
 class EngineSettings(Block):
     """What vLLM is started with. `gpu` lists Modal GPU types in order of preference; empty means CPU.
 
+    At most `forced_tokens` tokens that a grammar leaves no choice about are taken in one step; 0: each is decoded.
     `revision` is a commit of the model's repository; `weights_directory` is where Modal's Volume of weights is mounted.
     """
 
@@ -46,6 +47,7 @@ class EngineSettings(Block):
     gpu_memory_utilization: Annotated[float, Field(gt=0, lt=1)]
     enforce_eager: bool
     sleep_level: Annotated[int, Field(ge=0, le=2)]
+    forced_tokens: Annotated[int, Field(ge=0, le=64)]
     startup_timeout_s: Positive
     process_environment: dict[str, str] = Field(default_factory=dict)
     weights_directory: str = "/models"
@@ -59,8 +61,6 @@ class GenerationSettings(Block):
     timeout_s: Positive
 
 
-class ValidationSettings(Block):
-    """Limits of the child processes in which a request's constraint is tried before an engine sees it.
 class AnswerCacheSettings(Block):
     """Answers to deterministic requests (temperature 0, or a seed), kept for `max_age_s`.
 
@@ -73,6 +73,8 @@ class AnswerCacheSettings(Block):
     max_age_s: Positive
 
 
+class ValidationSettings(Block):
+    """Limits of the child processes in which a request's constraint is tried before an engine sees it.
 
     A constraint that needs more than `cpu_s` of CPU time is refused; one that has no answer after `timeout_s` met a
     busy machine, and may come again.
@@ -207,9 +209,9 @@ class Settings(Block):
     environment: str
     engine: EngineSettings
     generation: GenerationSettings
+    answer_cache: AnswerCacheSettings
     validation: ValidationSettings
     sandbox: SandboxSettings
-    answer_cache: AnswerCacheSettings
     scaling: ScalingSettings
     keep_alive: KeepAliveSettings
     web: WebSettings
