@@ -109,9 +109,8 @@ class ConstraintCompiler:
 
         `is_code`: a text without any rule about code is code in `language`, too. `progress` is told of each stage.
         """
-        digest = compilation_digest(
-            stated, language, self._validator.tokenizer_digest, is_code=is_code, optimize=optimize
-        )
+        content = packed(stated, language, is_code=is_code, optimize=optimize)
+        digest = compilation_digest(content, self._validator.tokenizer_digest)
         if digest in self._kept:
             return self._again(digest)
         if progress is not None:
@@ -122,7 +121,7 @@ class ConstraintCompiler:
         if progress is not None:
             await progress("verified", 90)
         self._keep(compiled)
-        await self._shared.put(digest, packed(stated, language, is_code=is_code, optimize=optimize))
+        await self._shared.put(digest, content)
         return compiled
 
     async def compile_json(

@@ -9,12 +9,9 @@ from pathlib import Path
 from functions.constraints.model import ConstraintSet, Language
 
 
-def compilation_digest(
-    stated: ConstraintSet, language: Language, tokenizer_digest: str, *, is_code: bool, optimize: bool
-) -> str:
-    """SHA-256, hexadecimal, over the set in canonical form, the options, and the versions of what compiles it."""
-    made_by = [compiler_version(), version("llguidance"), tokenizer_digest]
-    content = packed(stated, language, is_code=is_code, optimize=optimize)
+def compilation_digest(content: bytes, tokenizer_digest: str) -> str:
+    """SHA-256, hexadecimal, over what `packed` gave, and the versions of what compiles it."""
+    made_by = [compiler_version(), _llguidance_version(), tokenizer_digest]
     return hashlib.sha256(json.dumps(made_by).encode() + b"\0" + content).hexdigest()
 
 
@@ -31,6 +28,11 @@ def unpacked(content: bytes) -> tuple[ConstraintSet, Language, bool, bool]:
     """What `packed` was given: the set, the language, whether the text is code, and whether to optimize."""
     kept = json.loads(content.decode(errors="surrogatepass"))
     return ConstraintSet.model_validate(kept["set"]), kept["language"], kept["is_code"], kept["optimize"]
+
+
+@cache
+def _llguidance_version() -> str:
+    return version("llguidance")
 
 
 @cache

@@ -31,6 +31,8 @@ def name_definitions(requirements: Requirements, grammar: Mapping[str, str]) -> 
     if requirements.forbidden_names:
         changed["FORBIDDEN_NAME"] = _regex(_any_of(requirements, requirements.forbidden_names))
         changed["IDENTIFIER"] = f"{grammar['IDENTIFIER']} & ~FORBIDDEN_NAME"
+    if "__debug__" in requirements.forbidden_names or "__debug__" in requirements.forbidden_calls:
+        changed["DEBUG"] = _NOTHING
     changed["self"] = " | ".join(f'"{word}"' for word in _selves(requirements)) or _NOTHING
     changed |= dict(_named(requirements, grammar))
     changed |= dict(_called(requirements, grammar))

@@ -49,6 +49,16 @@ CASES: list[tuple[dict[str, Any], list[str], list[str]]] = [
         ],
     ),
     (
+        {"type": "forbid_names", "names": ["__debug__"]},
+        ["x = debug", "x = '__debug__'"],
+        ["x = __debug__", "if __debug__:\n    pass", "x = f'{__debug__}'", "x = [__debug__ for y in z]"],
+    ),
+    (
+        {"type": "forbid_names", "names": ["foo"]},
+        ["if __debug__:\n    pass", "x = not __debug__", "x = __debug__ and y", "x = __debug__x"],
+        ["x = foo"],
+    ),
+    (
         ALLOWED,
         ["import re", "import re.sub", "from xml import dom", "import xml.dom.minidom", "from . import a", "x = 1"],
         ["import os", "from xml import sax", "import xml", "from .. import a", "__import__('os')", "import res"],

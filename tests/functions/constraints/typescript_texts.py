@@ -17,6 +17,29 @@ const {
 ---
 x ??= a ? b : (c ?? d);
 ---
+const x = a
+  ? // one
+    /* two */ b
+  : // three
+    c;
+---
+type A<T> = T extends B
+  ? // one
+    C
+  : D;
+---
+function f(
+  a?, // one
+  b?: number,
+  // two
+  c?,
+) {}
+---
+const f = (
+  a?,
+  b?,
+) => a;
+---
 [a[0], b.c] = [b, a];
 ---
 ({ a, b } = c);
@@ -283,6 +306,10 @@ x = {a: 1};
 { a: 1 };
 ---
 function () {}
+---
+function f(
+  a? // one
+) {}
 ---
 a ?? b || c;
 ---
