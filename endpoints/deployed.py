@@ -13,6 +13,7 @@ from functions.embeddings import Embedder
 from functions.generation import EngineClient
 from functions.sandbox import Sandbox
 from functions.weights import complete_weights
+from infra.garbage import keep_what_is_loaded
 from infra.logging_setup import configure_logging
 from infra.settings import Settings, load_secrets, load_telemetry_export
 from infra.telemetry_export import exported
@@ -49,6 +50,7 @@ def deployed_app(
             )
             async with composed as services:
                 outer.mount("/", create_app(services))
+                keep_what_is_loaded()
                 yield
 
     return Starlette(lifespan=lifespan)

@@ -73,7 +73,6 @@ class DatabaseSession:
         self._host = parts.hostname or ""
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._port = parts.port or (443 if self._tls else 80)
-        self._origin = f"{parts.scheme}://{parts.netloc}"
         self._netloc = parts.netloc
         self._heads: dict[tuple[str, str], bytes] = {}
         self._idle: list[HttpConnection] = []
@@ -114,7 +113,9 @@ class DatabaseSession:
         head = self._heads.get((method, url))
         if head is None:  # one for each function that is called
             lines = {"host": self._netloc, **self.headers}
-            first = f"{method} {url.removeprefix(self._origin)} HTTP/1.1\r\n"
+            parts = urlsplit(url)
+            target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            first = f"{method} {target} HTTP/1.1\r\n"
             head = (first + "".join(f"{name}: {value}\r\n" for name, value in lines.items())).encode("latin-1")
             self._heads[method, url] = head
         return head

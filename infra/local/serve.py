@@ -22,6 +22,7 @@ from functions.cache import FileStore
 from functions.engine import Engine
 from functions.sentence_model import SentenceModel
 from functions.sign_ins import Credentials
+from infra.garbage import keep_what_is_loaded
 from infra.local.model import ModelError, prepare_model
 from infra.local.postgres_files import PostgresError
 from infra.local.stack import Developer, LocalStackError, developer, embedded_stack, named_stack
@@ -72,6 +73,7 @@ async def serve() -> None:
                         proxy_headers=False,  # believed or not by `web.trusted_proxies`
                         timeout_graceful_shutdown=GRACE_S,
                     )
+                    keep_what_is_loaded()
                     async with _announcing(engine, port, who):
                         await _Server(config).serve(sockets=[listener])
         finally:
