@@ -31,7 +31,8 @@ from functions.generation import (
     Usage,
 )
 from functions.ir import IntermediateRepresentation, Metadata
-from functions.prompting import load_prompt, repair_text, specification_text
+from functions.prompt_choice import chosen_prompt, record_prompt
+from functions.prompting import repair_text, specification_text
 from functions.sandbox import Sandbox
 from functions.specification_checks import checked_ir, schema_for
 from functions.stated import stated
@@ -39,8 +40,6 @@ from functions.type_checks import TypeChecker
 from functions.verifier import Verifier
 from infra.settings import Settings
 
-SPECIFY = "specify.v2"
-IMPLEMENT = "implement.v2"
 # One candidate is written as likely as possible; several have to differ.
 SEVERAL_TEMPERATURE = 0.8
 
@@ -95,15 +94,17 @@ class Forward:
             raise Refused("/prompt", "the prompt is empty; say in plain words what the function should do")
         if language != "python":
             raise Refused("/language", f"{language!r} cannot be written yet; 'python' can")
-        await progress("specifying", {"prompt_version": SPECIFY})
-        shots = load_prompt(SPECIFY)
+        shots = chosen_prompt(self._settings.prompts.specify, prompt.strip())
+        await progress("specifying", {"prompt_version": shots.version})
         said = stated(prompt)
         constraint = Constraint.of("json_schema", schema_for(said))
         sampling = self._sampling(temperature=0.0)
         written = await self._write(shots.messages(prompt.strip()), sampling, constraint, progress)
         if written.reasons.get(0) != "stop" or written.finished is None:
+            record_prompt(shots.version, "cut")
             raise GenerationCut("the specification", sampling.max_tokens)
-        metadata = Metadata(origin="prompt", model=self._settings.engine.model, prompt_version=SPECIFY)
+        record_prompt(shots.version, "made", written.finished.usage, written.finished.timing)
+        metadata = Metadata(origin="prompt", model=self._settings.engine.model, prompt_version=shots.version)
         ir = checked_ir(json.loads(written.texts[0]), metadata, said, words=prompt.strip())
         return Specified(ir, written.finished.usage, written.finished.timing)
 
@@ -127,7 +128,9 @@ class Forward:
         rules = await self._compiled(ir, constraints)
         self._verifier.start()
         check = self._check(ir, rules)
-        messages = load_prompt(IMPLEMENT).messages("\n".join([specification_text(ir, guesses=False), *rules.prompt]))
+        asked = "\n".join([specification_text(ir, guesses=False), *rules.prompt])
+        shots = chosen_prompt(self._settings.prompts.implement, asked)
+        messages = shots.messages(asked)
         tried: list[Candidate] = []
         rounds: list[CandidateRound] = []
         for number in range(1 + repairs):
@@ -139,12 +142,14 @@ class Forward:
             if best.evidence.sound:
                 break
             repair = repair_text(ir, best.code, best.evidence.failures)
-            messages = load_prompt(IMPLEMENT).messages("\n".join([repair, *rules.prompt]))
+            messages = shots.messages("\n".join([repair, *rules.prompt]))
         if best.finish_reason != "stop":
+            record_prompt(shots.version, "cut")
             raise GenerationCut("the code", self._settings.generation.max_tokens)
         usage, timing = together([(one.usage, one.timing) for one in rounds])
         timing = timing.model_copy(update={"sandbox_s": sum(candidate.verification_s for candidate in tried)})
-        return Implemented(best, tried, usage, timing, IMPLEMENT)
+        record_prompt(shots.version, "passed" if best.evidence.passed else "failed", usage, timing)
+        return Implemented(best, tried, usage, timing, shots.version)
 
     async def _compiled(self, ir: IntermediateRepresentation, constraints: Any) -> Compiled:
         """The IR's own constraints and those of the request, with the head that the signature forces."""

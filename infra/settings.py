@@ -61,6 +61,16 @@ class GenerationSettings(Block):
     timeout_s: Positive
 
 
+class PromptSettings(Block):
+    """Versions of the prompts in service, each with its weight: of two with 9 and 1 the second gets each tenth request.
+
+    A version is the name of a file of `functions/prompts`.
+    """
+
+    specify: Annotated[dict[str, Positive], Field(min_length=1)]
+    implement: Annotated[dict[str, Positive], Field(min_length=1)]
+
+
 class AnswerCacheSettings(Block):
     """Answers to deterministic requests (temperature 0, or a seed), kept for `max_age_s`.
 
@@ -209,6 +219,7 @@ class Settings(Block):
     environment: str
     engine: EngineSettings
     generation: GenerationSettings
+    prompts: PromptSettings
     answer_cache: AnswerCacheSettings
     validation: ValidationSettings
     sandbox: SandboxSettings

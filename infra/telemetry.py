@@ -76,6 +76,13 @@ class Instruments:
         self.prefix_tokens = counter(names.PREFIX_TOKENS, "{token}", "Prompt tokens found in the prefix cache, or not")
         self.refusals = counter(names.REFUSALS, "{request}", "Requests that were answered with a problem, by its kind")
         self.budget_rejections = counter(names.BUDGET_REJECTIONS, "{request}", "Requests beyond a budget")
+        self.prompt_outcomes = counter(names.PROMPT_OUTCOMES, "{answer}", "What came of each version of a prompt")
+        self.prompt_tokens = histogram(
+            names.PROMPT_TOKENS, "{token}", "Tokens written by it", explicit_bucket_boundaries_advisory=_TOKENS
+        )
+        self.prompt_duration = histogram(
+            names.PROMPT_DURATION, "s", "Generation by it", explicit_bucket_boundaries_advisory=_GENERATION_S
+        )
         self.export_failures = counter(names.EXPORT_FAILURES, "{item}", "Spans and points that did not arrive")
 
 

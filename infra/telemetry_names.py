@@ -59,6 +59,8 @@ SANDBOX_ENDED: Final = "lift_sys.sandbox.ended"
 SANDBOX_CALLS: Final = "lift_sys.sandbox.calls"
 CHECKS_PASSED: Final = "lift_sys.checks.passed"
 CHECKS_FAILED: Final = "lift_sys.checks.failed"
+PROMPT_VERSION: Final = "lift_sys.prompt.version"
+PROMPT_OUTCOME: Final = "lift_sys.prompt.outcome"
 SIGNAL: Final = "lift_sys.telemetry.signal"
 
 # --- Spans, those of HTTP requests (`{method} {route}`), generations (`{operation} {model}`) and the database (its
@@ -90,6 +92,9 @@ REFUSALS: Final = "lift_sys.refusals"
 BUDGET_REJECTIONS: Final = "lift_sys.budget.rejections"
 QUEUE_DEPTH: Final = "lift_sys.engine.queue_depth"
 ENGINE_START: Final = "lift_sys.engine.start.duration"
+PROMPT_OUTCOMES: Final = "lift_sys.prompt.outcomes"
+PROMPT_TOKENS: Final = "lift_sys.prompt.output_tokens"
+PROMPT_DURATION: Final = "lift_sys.prompt.duration"
 EXPORT_FAILURES: Final = "lift_sys.telemetry.export_failures"
 
 # Caches, as `CACHE` names them.
