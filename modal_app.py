@@ -33,39 +33,33 @@ SOURCE = ("functions", "endpoints", "infra")
 NOT_MOUNTED = ["**/__pycache__", "**/.*", "local"]  # infra/local is the laptop's
 
 
-def with_source(image: modal.Image) -> modal.Image:
-    """The image with what both tiers need: the environment's name, and the code with its data files."""
-    return image.env({ENVIRONMENT_VARIABLE: settings.environment}).add_local_python_source(*SOURCE, ignore=NOT_MOUNTED)
+def image_of(base: modal.Image, lock: str) -> modal.Image:
+    """The base with the packages of a lock, the environment's name, and the code with its data files."""
+    packages = base.uv_pip_install(requirements=[str(REQUIREMENTS / lock)], **PINNED)
+    return packages.env({ENVIRONMENT_VARIABLE: settings.environment}).add_local_python_source(
+        *SOURCE, ignore=NOT_MOUNTED
+    )
 
 
 slim = modal.Image.debian_slim(python_version="3.11")
-
 # Also what untrusted code sees of the world, in a sandbox: nothing is in it that is not in the repository.
-web_image = with_source(slim.uv_pip_install(requirements=[str(REQUIREMENTS / "web.lock")], **PINNED))
-
+web_image = image_of(slim, "web.lock")
 # The sentence model is in a package, and PyTorch without a GPU's libraries in an index of its own.
-embedding_image = with_source(
-    slim.uv_pip_install("torch==2.13.0+cpu", extra_index_url=TORCH_INDEX, **PINNED).uv_pip_install(
-        requirements=[str(REQUIREMENTS / "embedding.lock")], **PINNED
-    )
+torch = slim.uv_pip_install("torch==2.13.0+cpu", extra_index_url=TORCH_INDEX, **PINNED)
+embedding_image = image_of(torch, "embedding.lock")
+# The CUDA toolkit, not only the driver's libraries: FlashInfer compiles kernels for the GPU it finds.
+cuda = modal.Image.from_registry("nvidia/cuda:13.0.1-devel-ubuntu22.04", add_python="3.11").entrypoint([])
+engine_base = cuda.env(
+    {
+        "HF_XET_HIGH_PERFORMANCE": "1",
+        "VLLM_CACHE_ROOT": "/compiled/vllm",
+        "VLLM_NO_USAGE_STATS": "1",
+        # Both start threads that a memory snapshot cannot hold.
+        "TORCH_NCCL_ENABLE_MONITORING": "0",
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",
+    }
 )
-
-engine_image = with_source(
-    # The CUDA toolkit, not only the driver's libraries: FlashInfer compiles kernels for the GPU it finds.
-    modal.Image.from_registry("nvidia/cuda:13.0.1-devel-ubuntu22.04", add_python="3.11")
-    .entrypoint([])
-    .uv_pip_install(requirements=[str(REQUIREMENTS / "engine.lock")], **PINNED)
-    .env(
-        {
-            "HF_XET_HIGH_PERFORMANCE": "1",
-            "VLLM_CACHE_ROOT": "/compiled/vllm",
-            "VLLM_NO_USAGE_STATS": "1",
-            # Both start threads that a memory snapshot cannot hold.
-            "TORCH_NCCL_ENABLE_MONITORING": "0",
-            "TORCHINDUCTOR_COMPILE_THREADS": "1",
-        }
-    )
-)
+engine_image = image_of(engine_base, "engine.lock")
 
 # --- What outlives a container.
 
