@@ -63,3 +63,15 @@ bench-serving: setup ## ours over HTTP against vllm serve and litellm's proxy (1
 bench-quality: setup ## how often the code is right, in four arms (long; not part of bench)
 	@$(RUN) -m infra.local.model
 	@$(RUN) -m bench.quality
+
+.PHONY: bench-schemas
+bench-schemas: setup ## real JSON schemas out of public packages: what compiling refuses (FOLDERS: more of them)
+	@$(RUN) -m infra.local.model
+	@$(RUN) -m bench.schemas $(FOLDERS)
+
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz: setup ## inputs that Atheris makes up, for everything that reads constraints (FUZZ_SECONDS=60)
+	@$(RUN) -m infra.local.model
+	@test -d .local/fuzz/packages || $(PYTHON) -m pip install --quiet --target .local/fuzz/packages atheris==3.0.0
+	@PYTHONPATH=.local/fuzz/packages $(RUN) -m bench.fuzz $(FUZZ_SECONDS)

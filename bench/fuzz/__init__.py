@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of what users send as constraints: `make fuzz`."""

@@ -1,0 +1,1 @@
+"""JSON schemas that other people wrote, and what becomes of them here: `python -m bench.schemas`."""
