@@ -35,7 +35,17 @@ class JsonRequest(Request):
 
 
 def require_json(request: Request) -> None:
-    """Raises `HTTPException` 415 for a body of another type: a form, or curl's default without a header."""
+    """Raises `HTTPException` 415 for a body of another type: a form, or curl's default without a header.
+
+    A compressed body is refused by its name, not by what its bytes look like.
+    """
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    if coding not in {"", "identity"}:
+        raise HTTPException(
+            415,
+            f"the content-encoding {coding[:40]!r} is not taken; send the body as it is",
+            {"accept-encoding": "identity"},
+        )
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json")):
         return

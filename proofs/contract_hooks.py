@@ -9,7 +9,7 @@ LENGTHS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 TOKENS = 2
 
 
-@schemathesis.hook
+@schemathesis.hook  # type: ignore[untyped-decorator, unused-ignore] # not installed beside the product
 def map_body(context: Any, body: Any) -> Any:
     """Lengths that are lengths become small ones; where none is given, the default is a small one."""
     if context.operation.path not in SHORT or not isinstance(body, dict):

@@ -29,7 +29,7 @@ from infra.local.tied_process import tied
 from proofs.relay import Relay
 
 ROOT = Path(__file__).resolve().parents[1]
-READY_S = 240
+READY_S = 600
 UNLIMITED = {"reads": 1_000_000, "generations": 1_000_000, "expensive": 1_000_000, "concurrent": 32}
 HARMLESS = {"prompt": "Say yes.", "regex": "(yes|no)", "max_tokens": 4, "temperature": 0}
 
@@ -85,6 +85,14 @@ class Product:
             await connection.execute("update public.profiles set limits = $1::jsonb", json.dumps(UNLIMITED))
         finally:
             await connection.close()
+
+    def log(self) -> str:
+        """What the server has logged so far."""
+        return (self.state / "server.log").read_text()
+
+    def resident_mib(self) -> int:
+        """Of all of its processes together."""
+        return sum(self.processes().values()) // 1024
 
     def processes(self) -> dict[int, int]:
         """Resident KiB of the server and of every process below it."""

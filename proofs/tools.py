@@ -16,7 +16,7 @@ def tool(name: str) -> Path:
     if not stamp.exists() or stamp.read_text() != wanted:
         print("Installing the proofs' tools ...", flush=True)
         venv.create(HOME, with_pip=True)
-        command = [HOME / "bin" / "pip", "install", "-q", "-r", REQUIREMENTS]
+        command = [str(HOME / "bin" / "pip"), "install", "-q", "-r", str(REQUIREMENTS)]
         done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - pinned by us
         if done.returncode != 0:
             raise RuntimeError(done.stderr)

@@ -1,9 +1,10 @@
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from endpoints.body_limit import BodyLimitMiddleware
 from tests.endpoints.asgi import client_of, hello, served, with_problems
@@ -61,3 +62,43 @@ async def test_over_a_socket_the_client_gets_the_problem_too():
         chunked = await client.post("/", content=chunks(5000), headers=headers)
         announced = await client.post("/", content=b"x" * 5000, headers=headers)
     assert (chunked.status_code, announced.status_code) == (413, 413)
+
+
+async def test_a_body_that_trickles_in_is_not_waited_for():
+    async def nothing_yet() -> AsyncIterator[bytes]:
+        yield b'{"a":'
+        await asyncio.Event().wait()
+
+    app = echoing()
+    app.timeout_s = 0.05
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"content-type", b"application/json")]}
+    body = nothing_yet()
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": await anext(body), "more_body": True}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app({**scope, "query_string": b"", "raw_path": b"/", "root_path": ""}, receive, send)
+    assert sent[0]["status"] == 408
+    assert b"within 0.05 s" in sent[1]["body"]
+
+
+async def test_whoever_has_sent_all_may_stay_as_long_as_the_answer_takes():
+    gone = asyncio.Event()
+
+    async def watching(scope: Scope, receive: Receive, send: Send) -> None:
+        assert (await receive())["type"] == "http.request"
+        assert (await receive())["type"] == "http.disconnect"
+
+    async def receive() -> Message:
+        if gone.is_set():
+            await asyncio.sleep(0.05)
+            return {"type": "http.disconnect"}
+        gone.set()
+        return {"type": "http.request", "body": b"x"}
+
+    app = BodyLimitMiddleware(watching, limit_bytes=LIMIT, timeout_s=0.001)
+    await app({"type": "http", "path": "/", "headers": []}, receive, lambda _: asyncio.sleep(0))

@@ -75,3 +75,12 @@ async def test_anything_else_is_415_and_told_what_to_send(content_type: str | No
         response = await client.post("/", content=b"{}", headers=headers)
     assert response.status_code == 415
     assert "send application/json" in response.json()["detail"]
+
+
+async def test_a_compressed_body_is_refused_by_its_name():
+    async with client_of(echoing()) as client:
+        refused = await client.post("/", content=b"{}", headers={**JSON, "content-encoding": "gzip"})
+        plain = await client.post("/", content=b"{}", headers={**JSON, "content-encoding": "identity"})
+    assert refused.status_code == 415
+    assert refused.headers["accept-encoding"] == "identity"
+    assert plain.status_code == 200

@@ -1,0 +1,1 @@
+"""Requests made to hurt, each with what must become of it: `python -m proofs hostile`."""

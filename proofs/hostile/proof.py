@@ -1,0 +1,109 @@
+"""The corpus against the running product: `python -m proofs hostile`.
+
+After each batch a normal request has to be answered in its usual time, by the same processes; in the end memory has to
+be back. Prints the table of families, and every input whose answer was another.
+"""
+
+import asyncio
+import statistics
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from proofs.hostile.corpus import corpus
+from proofs.hostile.inputs import Input
+from proofs.hostile.sending import Outcome, send
+from proofs.product import HARMLESS, Product
+
+BATCH, AT_ONCE = 50, 8
+SLOWER = 4.0
+"""So many times its usual time a normal request may take right after a batch; the best of three counts."""
+GROWTH_MIB = 150
+"""What allocators keep of the largest bodies, and caches of verdicts and compiled sets."""
+
+
+async def normal_s(server: Product) -> float:
+    """Seconds of a normal request."""
+    async with server.client() as client:
+        began = time.monotonic()
+        answer = await client.post("/api/generate", json=HARMLESS)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["text"] in ("yes", "no"), answer.text
+        return time.monotonic() - began
+
+
+async def run_batch(server: Product, batch: Sequence[Input]) -> list[Outcome]:
+    """All of a batch, some at once; in order."""
+    address = urlsplit(server.url)
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def in_turn(one: Input) -> Outcome:
+        async with turns:
+            return await send(address.hostname or "", address.port or 0, server.key, one)
+
+    return list(await asyncio.gather(*map(in_turn, batch)))
+
+
+@dataclass(frozen=True)
+class Course:
+    """How the corpus went, batch by batch: seconds of a normal request after each, and what was wrong."""
+
+    outcomes: list[Outcome]
+    after: list[float]
+    faults: list[str]
+
+
+async def prove(server: Product) -> bool:
+    """Whether every input got its answer and left the server as it was."""
+    inputs = corpus()
+    await normal_s(server)
+    usual = statistics.median([await normal_s(server) for _ in range(9)])
+    before = server.resident_mib()
+    began = time.monotonic()
+    course = await _all_batches(server, inputs, usual)
+    seconds = time.monotonic() - began
+    await asyncio.sleep(5)  # what was begun for clients that went away ends
+    grown = server.resident_mib() - before
+    faults = [*course.faults]
+    if grown > GROWTH_MIB:
+        faults.append(f"memory has grown by {grown} MiB")
+    if unexpected := server.log().count('"event": "unexpected error"'):
+        faults.append(f"{unexpected} unexpected errors in the log")
+    _print_table(course.outcomes)
+    print(f"{'all':18} {len(inputs):6}  in {seconds:.0f} s")
+    print(f"a normal request: usually {usual:.2f} s; after a batch {statistics.median(course.after):.2f} s", end="")
+    print(f" (median), at most {max(course.after):.2f} s")
+    print(f"memory of all processes: {before} MiB, {grown:+} MiB after")
+    print(f"{len(faults)} faults", *faults, sep="\n  ")
+    return not faults
+
+
+async def _all_batches(server: Product, inputs: Sequence[Input], usual: float) -> Course:
+    course = Course([], [], [])
+    lasting = {server.pid, max(server.processes().items(), key=lambda item: item[1])[0]}  # the server, the engine
+    for start in range(0, len(inputs), BATCH):
+        batch = inputs[start : start + BATCH]
+        outcomes = await run_batch(server, batch)
+        course.outcomes.extend(outcomes)
+        for outcome in outcomes:
+            if fault := outcome.fault:
+                one = outcome.input
+                course.faults.append(f"{one.family}: {one.name}: {fault}: {outcome.body[:300]}")
+        took = min([await normal_s(server) for _ in range(3)])
+        course.after.append(took)
+        if took > max(SLOWER * usual, 1.0):
+            course.faults.append(f"after {batch[-1].name}: a normal request took {took:.2f} s, usually {usual:.2f} s")
+        if missing := lasting - set(server.processes()):
+            course.faults.append(f"after {batch[-1].name}: processes have died: {missing}")
+            break
+    return course
+
+
+def _print_table(outcomes: Sequence[Outcome]) -> None:
+    answers = Counter((outcome.input.family, outcome.status) for outcome in outcomes)
+    print(f"{'family':18} {'inputs':>6}  answers")
+    for family, count in Counter(outcome.input.family for outcome in outcomes).items():
+        told = ", ".join(f"{status or 'closed'}: {n}" for (f, status), n in sorted(answers.items()) if f == family)
+        print(f"{family:18} {count:6}  {told}")
