@@ -225,10 +225,19 @@ async def test_telemetry_is_exported_where_the_settings_say_so(tmp_path: Path):
         assert "telemetry" in {deployment.names[secret] for secret in app.function(tag).secret_ids}
 
 
-async def test_a_second_deployment_replaces_the_first_in_place():
+async def test_a_second_deployment_replaces_the_first_in_place_and_is_taken_back(tmp_path: Path):
+    def for_longer(settings: dict[str, Any]) -> None:
+        settings["environments"]["staging"]["scaling"]["scaledown_window_s"] = 900
+
     deployment = Deployment()
     assert (await deploy(deployment, "staging")).status == 0
-    first = dict(deployment.app("lift-sys-staging").function_ids)
-    assert (await deploy(deployment, "staging")).status == 0
+    app = deployment.app("lift-sys-staging")
+    first = dict(app.function_ids)
+    assert (await deploy(deployment, "staging", directory=copy_of_the_tree(tmp_path, for_longer))).status == 0
     assert list(deployment.apps) == ["ap-0000"]
-    assert deployment.app("lift-sys-staging").function_ids == first
+    assert app.function_ids == first
+    assert app.function("Engine.*").autoscaler_settings.scaledown_window == 900
+    async with served(Service(deployment)) as url:
+        rolled_back = await modal_command(url, "app", "rollback", "--env", "staging", app.name, variables={})
+    assert rolled_back.status == 0, rolled_back.output
+    assert app.function("Engine.*").autoscaler_settings.scaledown_window == 120

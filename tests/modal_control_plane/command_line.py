@@ -5,7 +5,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,17 @@ async def modal_command(
     server_url: str, *arguments: str, variables: dict[str, str], directory: Path = REPOSITORY, timeout_s: float = 60.0
 ) -> Finished:
     """Run `modal <arguments>` in `directory`. Of this process's environment, it sees only the search paths."""
+    async with modal_process(server_url, *arguments, variables=variables, directory=directory) as process:
+        async with asyncio.timeout(timeout_s):
+            output, _ = await process.communicate()
+        return Finished(process.returncode or 0, output.decode())
+
+
+@asynccontextmanager
+async def modal_process(
+    server_url: str, *arguments: str, variables: dict[str, str], directory: Path = REPOSITORY
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """As `modal_command`, while it runs; it is killed at the end of the block, if it has not ended."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": "/nonexistent",
@@ -46,13 +58,11 @@ async def modal_command(
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        async with asyncio.timeout(timeout_s):
-            output, _ = await process.communicate()
+        yield process
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
-    return Finished(process.returncode or 0, output.decode())
+            await process.communicate()
 
 
 def copy_of_the_tree(directory: Path, change: Callable[[dict[str, Any]], None] = lambda _: None) -> Path:

@@ -1,13 +1,24 @@
 """What `modal deploy` asks for: apps, images, mounts, secrets, volumes, functions, as the client sent them."""
 
+import asyncio
 import itertools
 import time
 from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from google.protobuf.empty_pb2 import Empty
 from grpclib import GRPCError, Status
 from modal_proto import api_pb2
+
+
+@dataclass(frozen=True)
+class Version:
+    """What one deployment left, by which it is gone back to."""
+
+    tag: str
+    functions: dict[str, api_pb2.FunctionData]
 
 
 @dataclass
@@ -21,6 +32,8 @@ class App:
     function_ids: dict[str, str] = field(default_factory=dict)
     class_ids: dict[str, str] = field(default_factory=dict)
     is_deployed: bool = False
+    versions: list[Version] = field(default_factory=list)
+    is_stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
     def function(self, tag: str) -> api_pb2.Function:
         """The definition of its first choice; the choices differ in their GPU alone."""
@@ -116,7 +129,8 @@ class Deployment:
         self, request: api_pb2.AppGetByDeploymentNameRequest
     ) -> api_pb2.AppGetByDeploymentNameResponse:
         known = [app.app_id for app in self.apps.values() if app.name == request.name and app.is_deployed]
-        return api_pb2.AppGetByDeploymentNameResponse(app_id=known[0] if known else "")
+        lifecycle = api_pb2.AppLifecycle(app_state=api_pb2.APP_STATE_DEPLOYED) if known else None
+        return api_pb2.AppGetByDeploymentNameResponse(app_id=known[0] if known else "", lifecycle=lifecycle)
 
     async def AppCreate(self, request: api_pb2.AppCreateRequest) -> api_pb2.AppCreateResponse:
         app = App(self._new_id("ap"), request.description, dict(request.tags))
@@ -139,10 +153,25 @@ class Deployment:
         app = self.apps[request.app_id]
         app.name, app.is_deployed = request.name or app.name, True
         app.function_ids, app.class_ids = dict(request.function_ids), dict(request.class_ids)
+        app.versions.append(Version(request.deployment_tag, dict(app.functions)))
         return api_pb2.AppPublishResponse(url="http://127.0.0.1/deployment", deployed_at=time.time())
 
-    async def AppClientDisconnect(self, _request: api_pb2.AppClientDisconnectRequest) -> Empty:
+    async def AppClientDisconnect(self, request: api_pb2.AppClientDisconnectRequest) -> Empty:
+        self.apps[request.app_id].is_stopped.set()
         return Empty()
+
+    async def AppGetLogs(self, request: api_pb2.AppGetLogsRequest) -> AsyncIterator[api_pb2.TaskLogsBatch]:
+        """None: containers' output is in the test's hands. It says when the app has ended."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.apps[request.app_id].is_stopped.wait(), request.timeout)
+        yield api_pb2.TaskLogsBatch(app_done=self.apps[request.app_id].is_stopped.is_set())
+
+    async def AppRollback(self, request: api_pb2.AppRollbackRequest) -> api_pb2.AppRollbackResponse:
+        app = self.apps[request.app_id]
+        version = app.versions[-2 if request.version < 0 else request.version - 1]
+        app.functions = dict(version.functions)
+        app.versions.append(version)
+        return api_pb2.AppRollbackResponse()
 
     # --- files and images
 
