@@ -18,13 +18,16 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from bench.serving.caches import line, saved
 from bench.serving.client import Server, measure
-from bench.serving.report import LITELLM, OURS, VLLM, Cell, document, table, wanted
+from bench.serving.report import Cell, document, table, wanted
 from bench.serving.servers import ROOT, NotStartedError, litellm, ours, vllm
 from bench.serving.workload import KINDS, digest
 from infra.settings import load_settings
 
 REQUESTS = {1: 4, 8: 16, 32: 32}
+_PAST_ALL = 1_000_000
+"""A number that no request of the rounds has."""
 WARM_UP = 4
 RESULT = ROOT / "bench" / "results" / "serving.json"
 
@@ -36,29 +39,26 @@ async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="lift-sys-serving-") as name:
         async with AsyncExitStack() as life:
             directory = Path(name)
-            servers: list[Server] = []
-            behind: Server | None = None
-            for asked in arguments.servers:
-                _say(f"starting {asked} ...")
-                match asked:
-                    case "ours":
-                        servers.append(await life.enter_async_context(ours(directory, model)))
-                    case "vllm":
-                        behind = await life.enter_async_context(vllm(directory, model, settings))
-                        servers.append(behind)
-                    case "litellm" if behind is not None:
-                        servers.append(await life.enter_async_context(litellm(directory, behind)))
-                    case _:
-                        sys.exit("litellm needs vllm before it")
+            _say("starting the servers (a minute on two free cores) ...")
+            servers = await asyncio.gather(
+                life.enter_async_context(ours(directory, model)),
+                life.enter_async_context(vllm(directory, model, settings)),
+            )
+            if not arguments.without_litellm:
+                servers.append(await life.enter_async_context(litellm(directory, servers[1])))
             cells = await _rounds(servers, arguments)
+            caches = {} if arguments.quick else {s.name: await saved(s, _PAST_ALL, arguments.cached) for s in servers}
     print(table(cells))
     print()
-    if {OURS, VLLM} <= {server.name for server in servers}:
-        print(wanted(cells))
+    print(wanted(cells))
+    if caches:
+        print("\n| first token ms of a specification | nothing shared | few-shots shared | the same again |")
+        print("|---|---|---|---|")
+        print("\n".join(line(name, row) for name, row in caches.items()))
     errors = {row["an_error"] for cell in cells for s in cell.rounds if (row := cell.figures(s))["an_error"]}
     for error in errors:
         _say(f"an error: {error}")
-    if not arguments.no_result and {s.name for s in servers} >= {OURS, VLLM, LITELLM}:
+    if not arguments.no_result and not arguments.without_litellm:
         head = {
             "date": time.strftime("%Y-%m-%d"),
             "machine": f"{os.cpu_count()} cores, no GPU, {platform.machine()}",
@@ -66,11 +66,11 @@ async def main() -> None:
             "requests": digest(),
         }
         RESULT.parent.mkdir(exist_ok=True)
-        RESULT.write_text(json.dumps(head | {"cells": document(cells)}, indent=1) + "\n")
+        RESULT.write_text(json.dumps(head | {"cells": document(cells), "caches": caches}, indent=1) + "\n")
 
 
 async def _rounds(servers: list[Server], arguments: argparse.Namespace) -> list[Cell]:
-    cells = [Cell(kind, at_once) for kind in arguments.kinds for at_once in arguments.concurrency]
+    cells = [Cell(kind, at_once) for at_once in arguments.concurrency for kind in arguments.kinds]
     number = arguments.first
     for kind in arguments.kinds:  # grammars are compiled, code paths and connections opened
         for server in servers:
@@ -80,16 +80,25 @@ async def _rounds(servers: list[Server], arguments: argparse.Namespace) -> list[
     for turn in range(arguments.rounds):
         order = servers[turn % len(servers) :] + servers[: turn % len(servers)]
         for cell in cells:
-            count = REQUESTS.get(cell.concurrency, cell.concurrency)
+            count = max(cell.concurrency, REQUESTS.get(cell.concurrency, cell.concurrency) // arguments.fewer)
+            if time.monotonic() - began > arguments.minutes * 60:
+                _say("the time is over: what is left of the rounds is not run")
+                return _asked(cells, servers)
             bodies = [KINDS[cell.kind](n) for n in range(number, number + count)]
             number += count
             for server in order:
                 done = await measure(server, bodies, cell.concurrency)
                 cell.rounds.setdefault(server.name, []).append(done)
             _say(f"round {turn + 1}, {cell.kind}, {cell.concurrency} at once ({time.monotonic() - began:.0f} s)")
-    for cell in cells:
+    return _asked(cells, servers)
+
+
+def _asked(cells: list[Cell], servers: list[Server]) -> list[Cell]:
+    """Those with at least one round, the servers in one order."""
+    asked = [cell for cell in cells if cell.rounds]
+    for cell in asked:
         cell.rounds = {server.name: cell.rounds[server.name] for server in servers}
-    return cells
+    return asked
 
 
 def _arguments() -> argparse.Namespace:
@@ -100,12 +109,16 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--concurrency", nargs="+", type=int, default=[1, 8, 32])
+    parser.add_argument("--minutes", type=float, default=12, help="no round of a cell begins after so long")
+    parser.add_argument("--fewer", type=int, default=1, help="divides the requests of each round")
+    parser.add_argument("--cached", type=int, default=5, help="requests of each kind that the caches are tried with")
     parser.add_argument("--first", type=int, default=1, help="number of the first request; another one, other prompts")
+    parser.add_argument("--without-litellm", action="store_true")
     parser.add_argument("--quick", action="store_true", help="one round, without litellm, 1 and 8 at once")
     parser.add_argument("--no-result", action="store_true", help="leave bench/results as it is")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.rounds, arguments.concurrency, arguments.servers = 1, [1, 8], ["ours", "vllm"]
+        arguments.rounds, arguments.concurrency, arguments.without_litellm = 1, [1, 8], True
     return arguments
 
 

@@ -28,6 +28,7 @@ class Cell:
             "tokens_s": statistics.median(one.tokens_per_s for one in rounds),
             "first_ms": _spread([r.first_s * 1e3 for r in fine]),
             "per_token_ms": _spread([s * 1e3 for r in fine if (s := r.per_token_s) is not None]),
+            "rounds": len(rounds),
             "requests": len(fine),
             "tokens": sum(r.tokens for r in fine),
             "errors": len(errors),

@@ -20,7 +20,7 @@ from infra.local.tied_process import tied
 from infra.settings import EngineSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-READY_S = 240.0
+READY_S = 600.0
 LITELLM = "litellm[proxy]==1.106.2"
 LITELLM_KEY = "sk-bench"
 SERVE_EXTRAS = ("model-hosting-container-standards==0.1.16", "jmespath==1.0.1")

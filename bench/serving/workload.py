@@ -106,6 +106,13 @@ def specification(number: int) -> Body:
     }
 
 
+def specification_alone(number: int) -> Body:
+    """As `specification`, with nothing in common with any other request: its system text begins with its number."""
+    body = specification(number)
+    first, *others = body["messages"]
+    return body | {"messages": [first | {"content": f"{number}. {first['content']}"}, *others]}
+
+
 KINDS: dict[str, Callable[[int], Body]] = {
     "free text": story,
     "JSON schema": record,
