@@ -73,6 +73,9 @@ class Container:
     async def VolumeCommit(self, _request: api_pb2.VolumeCommitRequest) -> api_pb2.VolumeCommitResponse:
         return api_pb2.VolumeCommitResponse()
 
+    async def VolumeReload(self, _request: api_pb2.VolumeReloadRequest) -> Empty:
+        return Empty()
+
     async def FunctionGetDynamicConcurrency(
         self, request: api_pb2.FunctionGetDynamicConcurrencyRequest
     ) -> api_pb2.FunctionGetDynamicConcurrencyResponse:

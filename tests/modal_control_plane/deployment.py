@@ -151,7 +151,7 @@ class Deployment:
 
     async def AppPublish(self, request: api_pb2.AppPublishRequest) -> api_pb2.AppPublishResponse:
         app = self.apps[request.app_id]
-        app.name, app.is_deployed = request.name or app.name, True
+        app.name, app.is_deployed = request.name or app.name, request.app_state == api_pb2.APP_STATE_DEPLOYED
         app.function_ids, app.class_ids = dict(request.function_ids), dict(request.class_ids)
         app.versions.append(Version(request.deployment_tag, dict(app.functions)))
         return api_pb2.AppPublishResponse(url="http://127.0.0.1/deployment", deployed_at=time.time())
@@ -172,6 +172,9 @@ class Deployment:
         app.functions = dict(version.functions)
         app.versions.append(version)
         return api_pb2.AppRollbackResponse()
+
+    async def TaskList(self, _request: api_pb2.TaskListRequest) -> api_pb2.TaskListResponse:
+        return api_pb2.TaskListResponse()  # of an app that is new: none are left of the one before
 
     # --- files and images
 
