@@ -77,7 +77,7 @@ def by_timetable(terms: Terms, now: float, why: str = "the timetable") -> Decisi
 def decide(arrivals: Iterable[Arrival], now: float, terms: Terms, *, idle_usd_today: float = 0.0) -> Decision:
     """What to do from `now` on. `arrivals` are those before `now`, in order; so much has been spent on idling today."""
     policy = KeepAlive(terms)
-    for arrival in arrivals:
+    for arrival in arrivals if terms.settings.policy == "learned" else ():
         policy.add(arrival)
     return policy.decide(now, idle_usd_today=idle_usd_today)
 

@@ -1,14 +1,15 @@
 """A day of mixed traffic in seconds, by an injected clock: every figure against a calculation that shares no code."""
 
 import random
+import re
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 import pytest
@@ -17,11 +18,13 @@ from functions.billing import BilledItem, reconcile
 from functions.cache import FileStore
 from functions.callers import Caller
 from functions.database import Database
-from functions.forecast import forecast
+from functions.forecast import Forecast, forecast
+from functions.keep_alive import Decision
+from functions.keep_alive_job import decide_now
 from functions.maintenance import run_job
 from functions.operation import Operation
 from functions.watch import watch
-from infra.settings import load_settings
+from infra.settings import Settings, WarmHours, load_settings
 from tests.data_fixtures import People
 from tests.database_fixtures import Stack
 from tests.functions.test_maintenance import secrets_of
@@ -35,6 +38,12 @@ USD_PER_HOUR = Decimal("2.5")
 BILL_LAG_H = 3
 CENT = Decimal("0.01")
 ENDPOINTS = ("generate", "ir", "code")
+LAST_MOMENT = MIDNIGHT + timedelta(hours=23, minutes=59, seconds=59)
+BUDGET = 4.0
+LEARNED_AT = (1, 3, 5, 7, 9, 13)
+PRODUCTION = load_settings(ENVIRONMENT)
+WINDOWS_S = (2, 10, 20, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600, 900, 1200, 1800, 2700, 3600, None)
+Policy = Literal["learned", "timetable"]
 
 
 @dataclass(frozen=True)
@@ -60,26 +69,23 @@ class Day:
     generations: list[Generation] = field(default_factory=list)
     containers: list[int] = field(default_factory=list)  # one for each tick
     before: dict[date, Decimal] = field(default_factory=dict)
+    busy: bytearray = field(default_factory=lambda: bytearray(86_400 * 2))  # one for each second
+
+    def add(self, made: Iterable[Generation]) -> None:
+        for g in made:
+            self.generations.append(g)
+            end = int((g.settled_at - MIDNIGHT).total_seconds())
+            for second in range(max(end - g.latency_s, 0), end):
+                self.busy[second] = 1
 
     def between(self, start: datetime, end: datetime) -> list[Generation]:
         return [g for g in self.generations if start <= g.created_at < end]
 
     def idle_usd(self, hour: int, until_tick: int) -> Decimal:
         """Second by second: engines that are up while no generation runs, by as many as are not the one that works."""
-        busy = bytearray(86_400 * 2)
-        for g in self.generations:
-            end = int((g.settled_at - MIDNIGHT).total_seconds())
-            for second in range(max(end - g.latency_s, 0), end):
-                busy[second] = 1
-        idle = 0
-        warm = 0
-        working = 0
-        for tick in range(hour * 12, min(hour * 12 + 12, until_tick)):
-            warm += self.containers[tick] * 300
-        for second in range(hour * 3600, (hour + 1) * 3600):
-            working += busy[second]
-        idle = warm - min(warm, working)
-        return Decimal(idle) * USD_PER_HOUR / 3600
+        warm = sum(self.containers[tick] * 300 for tick in range(hour * 12, min(hour * 12 + 12, until_tick)))
+        working = sum(self.busy[hour * 3600 : (hour + 1) * 3600])
+        return Decimal(warm - min(warm, working)) * USD_PER_HOUR / 3600
 
     def bill(self, hour: int) -> Decimal:
         """What the platform says: all engines' time, and something for the web tier."""
@@ -173,6 +179,7 @@ class Lived:
     stack: Stack
     data: Database
     operator: Caller
+    decisions: dict[Policy, dict[int, Decision]]  # by hour
 
 
 @pytest.fixture
@@ -198,6 +205,11 @@ async def lived(stack: Stack, data: Database, people: People, tmp_path: Path) ->
         return clock
 
     settings = load_settings(ENVIRONMENT)
+    policies: dict[Policy, Settings] = {
+        "learned": with_keep_alive(settings, "learned", 1e6),
+        "timetable": with_keep_alive(settings, "timetable", BUDGET),
+    }
+    decisions: dict[Policy, dict[int, Decision]] = {"learned": {}, "timetable": {}}
     outages = FileStore(tmp_path, max_bytes=1 << 20)
     key = stack.service_role_key
 
@@ -225,6 +237,10 @@ async def lived(stack: Stack, data: Database, people: People, tmp_path: Path) ->
             day.containers.append(0 if tick < 60 else 1 + (tick % 24 >= 12))
             await watch(data, key, alerts, listening.secrets, outages, environment=ENVIRONMENT, clock=read_clock)
             expected_at(day, story, clock, tick, billed_hours)
+            hour, minute = divmod(tick * 5, 60)
+            for policy, ours in policies.items() if not minute else ():
+                if policy == "timetable" or hour in LEARNED_AT:
+                    decisions[policy][hour] = await decide_now(ours, secrets_of(stack), at=clock)
             await data.call(
                 "record_engine_sample",
                 {
@@ -234,11 +250,18 @@ async def lived(stack: Stack, data: Database, people: People, tmp_path: Path) ->
                 token=key,
             )  # fmt: skip
             made = list(traffic(random_, tick, users, keys))
-            day.generations += made
+            day.add(made)
             await store(owner, made)
         operator = await people.new(operator=True)
-        yield Lived(day, story, listening, owner, stack, data, operator)
+        yield Lived(day, story, listening, owner, stack, data, operator, decisions)
     await owner.close()
+
+
+def with_keep_alive(settings: Settings, policy: Policy, budget_usd: float) -> Settings:
+    """With engines warm from 8 to 18 on working days, where the timetable is followed."""
+    hours = WarmHours(days=[0, 1, 2, 3, 4], from_hour=8, until_hour=18, containers=1)
+    changes = {"policy": policy, "warm_hours": [hours], "daily_warm_budget_usd": budget_usd}
+    return settings.model_copy(update={"keep_alive": settings.keep_alive.model_copy(update=changes)})
 
 
 async def store(owner: asyncpg.Connection, generations: Iterable[Generation]) -> None:
@@ -261,6 +284,8 @@ async def test_a_day(lived: Lived):
     day, operation = lived.day, Operation(lived.data)
     await bills_are_right(lived, operation)
     await alerts_are_right(lived)
+    forecast_is_right(lived, await operation.forecast(lived.operator, at=LAST_MOMENT, environment=ENVIRONMENT))
+    warm_engines_are_right(lived)
 
     dimensions: tuple[Any, ...] = ("day", "user", "key", "endpoint")
     before = await operation.costs(lived.operator, since=DAY, until=DAY + timedelta(days=1), by=dimensions)
@@ -297,10 +322,93 @@ async def bills_are_right(lived: Lived, operation: Operation) -> None:
     assert costs.totals.idle_usd.quantize(CENT) == idle.quantize(CENT)
     assert costs.engines[0].warm_seconds == sum(day.containers) * 300
     assert costs.totals.total_usd.quantize(CENT) == cost_so_far(day, 288, 23 - BILL_LAG_H).quantize(CENT)
-    at = MIDNIGHT + timedelta(hours=23, minutes=59, seconds=59)
-    forecasted = await operation.forecast(lived.operator, at=at, environment=ENVIRONMENT)
-    spent = sum((c for d, c in day.before.items() if d.month == DAY.month), costs.totals.total_usd)
-    assert Decimal(forecasted.spent_usd).quantize(CENT) == spent.quantize(CENT)
+
+
+def forecast_is_right(lived: Lived, found: Forecast) -> None:
+    """Ten days are to come, four of them Saturdays and Sundays; 20 November 2026 is a Friday."""
+    daily = {d: float(c) for d, c in lived.day.before.items()}
+    spent = sum(daily.values()) + float(cost_so_far(lived.day, 288, 23 - BILL_LAG_H))
+    weekends = [c for d, c in daily.items() if d.strftime("%a") in {"Sat", "Sun"}]
+    working = [c for d, c in daily.items() if d.strftime("%a") not in {"Sat", "Sun"}]
+    assert found.spent_usd == pytest.approx(spent, abs=0.005)
+    to_come = 4 * sum(weekends) / len(weekends) + 6 * sum(working) / len(working)
+    # At the last moment of a day nothing more of it is to come.
+    assert found.forecast_usd == pytest.approx(spent + to_come, abs=0.02)
+    assert found.low_usd is not None
+    assert found.high_usd is not None
+    assert found.spent_usd < found.low_usd < found.forecast_usd < found.high_usd
+
+
+def warm_engines_are_right(lived: Lived) -> None:
+    """The timetable within its budget; and the prices by which the learned policy has chosen."""
+    day, rate = lived.day, float(USD_PER_HOUR) / 3600
+    for hour, decision in lived.decisions["timetable"].items():
+        idle = float(sum((day.idle_usd(past, hour * 12) for past in range(hour)), Decimal(0)))
+        left_s = (BUDGET - idle) / rate
+        wanted = 1 if 8 <= hour < 18 and left_s >= 300 else 0
+        window = max(min(PRODUCTION.scaling.scaledown_window_s, int(left_s)), 2)
+        assert (decision.min_containers, decision.scaledown_window_s) == (wanted, window), hour
+    cut = [decision for decision in lived.decisions["timetable"].values() if "are spent today" in decision.why]
+    assert 0 < len(cut) < 24, "the budget holds for a part of the day"
+
+    names = {"stopping at once": 2, "10 min": 600, "never stopping": None}
+    for hour, decision in lived.decisions["learned"].items():
+        told = re.fullmatch(
+            r"(\d+) s of idling: ([\d.]+) USD an idle time, (.*) \((\d+) seen( at these hours)?\)", decision.why
+        )
+        assert told, decision.why
+        usd, seen = usd_of_windows(day, MIDNIGHT + timedelta(hours=hour), at_these_hours=bool(told[5]))
+        assert int(told[4]) == seen, hour
+        chosen = int(told[1])
+        figures = {chosen: float(told[2])}
+        figures |= {names[one.rpartition(" ")[0]]: float(one.rpartition(" ")[2]) for one in told[3].split(", ")}
+        assert figures == pytest.approx({window: usd(window) for window in figures}, abs=0.0001), hour
+        if not told[5]:  # of certain hours, what is known of all others has a say
+            assert usd(chosen) == min(map(usd, WINDOWS_S)), hour
+        assert (decision.min_containers, decision.scaledown_window_s) == (0, chosen)
+
+
+def usd_of_windows(day: Day, until: datetime, *, at_these_hours: bool) -> tuple[Callable[[int | None], float], int]:
+    """What an idle time has cost on average under a window, of those that were over by then; and how many were.
+
+    Or of those alone that began in the same three hours of a working day as the one that goes on then.
+    """
+    work = [(MIDNIGHT + timedelta(days=(d - DAY).days, hours=12), 60) for d in sorted(day.before)]
+    work += sorted((g.created_at, g.latency_s) for g in day.generations if g.created_at < until)
+    rate, waited, cold_s = float(USD_PER_HOUR) / 3600, 0.01, PRODUCTION.keep_alive.cold_start_s
+    idle: list[tuple[float, float, float]] = []  # when it began, how long it was, how long users would have waited
+    busy_until = work[0][0] + timedelta(seconds=work[0][1])
+    for place, (at, latency_s) in enumerate(work[1:], 1):
+        if at > busy_until:
+            still = at + timedelta(seconds=latency_s)
+            waits = cold_s
+            for other, other_latency_s in work[place + 1 :]:  # who comes while the first is still being worked on
+                if other > still or (other - at).total_seconds() >= cold_s:
+                    break
+                still = max(still, other + timedelta(seconds=other_latency_s))
+                waits += cold_s - (other - at).total_seconds()
+            idle.append((busy_until.timestamp(), (at - busy_until).total_seconds(), waits))
+        busy_until = max(busy_until, at + timedelta(seconds=latency_s))
+    if at_these_hours:
+        idle = [
+            one for one in idle if hours_of(datetime.fromtimestamp(one[0], UTC)) == hours_of(min(busy_until, until))
+        ]
+
+    def usd(window_s: int | None) -> float:
+        total = weights = 0.0
+        for began, length, waits in idle:
+            weight = 2 ** ((began - idle[0][0]) / (14 * 86_400))
+            is_cold = window_s is not None and length >= window_s
+            cost = rate * (window_s if is_cold and window_s else length) + is_cold * (cold_s * rate + waits * waited)
+            total += weight * cost
+            weights += weight
+        return total / weights
+
+    return usd, len(idle)
+
+
+def hours_of(at: datetime) -> tuple[bool, int]:
+    return at.strftime("%a") in {"Sat", "Sun"}, at.hour // 3
 
 
 async def alerts_are_right(lived: Lived) -> None:
