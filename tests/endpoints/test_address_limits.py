@@ -104,3 +104,13 @@ async def test_answers_say_what_is_left(strict_web: Web):
     cold = await client.post("/api/generate", json={"prompt": "x"})
     assert cold.status_code == 503
     assert cold.headers["ratelimit-policy"] == '"generations";q=3;w=60'
+
+
+async def test_a_stranger_who_names_another_address_each_time_is_still_one(strict_web: Web):
+    async with strict_web.client("lsk_" + "c" * 43) as guessing:
+        statuses = []
+        for number in range(7):
+            forged = {"x-forwarded-for": f"203.0.113.{number}", "x-real-ip": f"203.0.113.{number}"}
+            forged |= {"forwarded": f"for=203.0.113.{number}", "cf-connecting-ip": f"203.0.113.{number}"}
+            statuses.append((await guessing.get("/api/sessions", headers=forged)).status_code)
+    assert statuses == [401] * 5 + [429] * 2

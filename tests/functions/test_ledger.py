@@ -359,3 +359,13 @@ async def test_an_answer_is_an_event_with_its_latency_and_none_of_its_sessions_f
     ]
     assert str(rows[0]["user_id"]) == alice.user_id
     assert [event.type for event in await sessions.events(alice, session.id)] == ["session.created"]
+
+
+async def test_many_keys_at_once_spend_no_more_than_their_user_has(ledger: Ledger, data: Database, alice: Caller):
+    tight = limited(ledger, daily_budget_usd=1.0)  # 20 of 0.05
+    keys = [await ApiKeys(data).create(alice, name=str(number), scopes=["generate"]) for number in range(5)]
+    callers = [replace(alice, key_id=key.id) for key in keys]
+    asked = (tight.admit(caller, work(0.05)) for caller in callers for _ in range(10))
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert len([one for one in outcomes if not isinstance(one, BaseException)]) == 20
+    assert all(isinstance(one, BudgetExceeded) for one in outcomes if isinstance(one, BaseException))
