@@ -26,8 +26,12 @@ class RequestIdMiddleware:
         offered = Headers(scope=scope).get(HEADER, "")
         request_id = offered if _SANE.fullmatch(offered) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        # `bound_contextvars` would look through the whole context, twice.
+        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
             await self.app(scope, receive, adding_headers(send, {HEADER: request_id}))
+        finally:
+            structlog.contextvars.reset_contextvars(**bound)
 
 
 def request_id_of(scope: Scope) -> str:

@@ -2,17 +2,19 @@
 
 import re
 import secrets
+import time
 from dataclasses import dataclass
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, format_span_id, format_trace_id
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from endpoints.access_log import CLIENT_CLOSED_REQUEST
 from endpoints.response_headers import adding_headers
 from infra import telemetry
 from infra import telemetry_names as names
 
 HEADER = "traceparent"
+_RAW_HEADER = HEADER.encode()
 # Section 3.2: version 00 has exactly four fields; a later version may append more, which are not ours to read.
 _TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _SAMPLED = 0x01
@@ -55,23 +57,49 @@ class TraceContextMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        offered = Headers(scope=scope).getlist(HEADER)
+        offered = [value.decode("latin-1") for name, value in scope["headers"] if name == _RAW_HEADER]
         # More than one is malformed: nobody can say which of them is meant.
         parent = TraceContext.parse(offered[0]) if len(offered) == 1 else None
         with telemetry.continued(str(parent) if parent else None):
             span = telemetry.tracer().start_span(_method(scope), kind=SpanKind.SERVER)
-            trace = _own(span, parent)
-            scope.setdefault("state", {})["trace"] = trace
-            # What is inside is the span's child; or, where nothing is exported, carries the trace's ids on.
-            with telemetry.within(span) if span.is_recording() else telemetry.continued(str(trace)):
-                described = _describing(span, scope, adding_headers(send, {HEADER: str(trace)}))
-                try:
-                    await self.app(scope, receive, described)
-                except BaseException as error:
-                    telemetry.note_error(span, error)
-                    raise
-                finally:
-                    span.end()
+        trace = _own(span, parent)
+        scope.setdefault("state", {})["trace"] = trace
+        with_header = adding_headers(send, {HEADER: str(trace)})
+        if not span.is_recording():
+            # What is inside carries the trace's ids on, for logs and for what is elsewhere.
+            with telemetry.carrying(trace.trace_id, trace.span_id, sampled=trace.sampled):
+                await self._unsampled(scope, receive, with_header, trace, parent)
+            return
+        with telemetry.within(span):
+            try:
+                await self.app(scope, receive, _describing(span, scope, with_header))
+            except BaseException as error:
+                telemetry.note_error(span, error)
+                raise
+            finally:
+                span.end()
+
+    async def _unsampled(
+        self, scope: Scope, receive: Receive, send: Send, trace: TraceContext, parent: TraceContext | None
+    ) -> None:
+        """What fails or is slow is sent all the same, as one span, unless the caller asked not to be traced."""
+        began, status = time.perf_counter(), CLIENT_CLOSED_REQUEST
+
+        async def send_noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_noted)
+        except Exception:
+            status = _SERVER_ERROR
+            raise
+        finally:
+            seconds = time.perf_counter() - began
+            if (status >= _SERVER_ERROR or seconds > telemetry.slow_s()) and (parent is None or parent.sampled):
+                telemetry.keep(_late(scope, status, seconds, trace, parent))
 
 
 def _own(span: Span, parent: TraceContext | None) -> TraceContext:
@@ -83,6 +111,24 @@ def _own(span: Span, parent: TraceContext | None) -> TraceContext:
     if parent is not None:
         return TraceContext(parent.trace_id, secrets.token_hex(8), parent.sampled)
     return TraceContext(secrets.token_hex(16), secrets.token_hex(8), sampled=True)
+
+
+def _late(
+    scope: Scope, status: int, seconds: float, trace: TraceContext, parent: TraceContext | None
+) -> telemetry.LateSpan:
+    method, route = _method(scope), getattr(scope.get("route"), "path_format", None)
+    attributes: dict[str, str | int] = {names.HTTP_METHOD: method, names.HTTP_STATUS: status}
+    if route:
+        attributes[names.HTTP_ROUTE] = route
+    return telemetry.LateSpan(
+        name=f"{method} {route}" if route else method,
+        trace_id=trace.trace_id,
+        span_id=trace.span_id,
+        parent_id=parent.span_id if parent else None,
+        seconds=seconds,
+        attributes=attributes,
+        failed=status >= _SERVER_ERROR,
+    )
 
 
 def _describing(span: Span, scope: Scope, send: Send) -> Send:

@@ -205,11 +205,15 @@ class PriceSettings(Block):
 class TelemetrySettings(Block):
     """`record_content` puts prompts and outputs into traces: off unless an operator says so.
 
+    Of the traces that are not in `sample_ratio`, requests that failed (5xx) or took more than `slow_s` are sent as one
+    span each.
+
     `export` makes a deployment require the Modal secret `telemetry`, which says where traces go (`TelemetryExport`).
     """
 
     record_content: bool
     sample_ratio: Annotated[float, Field(ge=0, le=1)]
+    slow_s: Annotated[float, Field(gt=0)]
     export: bool
 
 

@@ -5,6 +5,7 @@ did not arrive is counted (`lift_sys.telemetry.export_failures`, which arrives w
 """
 
 import logging
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,13 +14,14 @@ from typing import Any, Final
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.metrics import Counter
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.util.re import parse_env_headers
 
 from infra import telemetry
@@ -32,6 +34,7 @@ _METRICS_EVERY_MS: Final = 15_000
 _SPANS_EVERY_MS: Final = 5_000
 _QUEUE: Final = 4096
 _BATCH: Final = 512
+_NS: Final = 1_000_000_000
 
 
 @contextmanager
@@ -67,16 +70,18 @@ def exported(
     span_exporter = _CountingSpanExporter(f"{address}/v1/traces", headers=headers, timeout=_EXPORT_TIMEOUT_S)
     metric_exporter.failures = span_exporter.failures = instruments.export_failures
     tracers = TracerProvider(sampler=_sampler(settings.sample_ratio), resource=resource, shutdown_on_exit=False)
-    tracers.add_span_processor(
-        BatchSpanProcessor(
-            span_exporter,
-            max_queue_size=_QUEUE,
-            max_export_batch_size=_BATCH,
-            schedule_delay_millis=_SPANS_EVERY_MS,
-        )
+    processor = BatchSpanProcessor(
+        span_exporter, max_queue_size=_QUEUE, max_export_batch_size=_BATCH, schedule_delay_millis=_SPANS_EVERY_MS
     )
+    tracers.add_span_processor(processor)
+
+    def keep(late: telemetry.LateSpan) -> None:
+        processor.on_end(_made_late(late, resource))
+
     telemetry.replace_recorders(
-        telemetry.Recorders(tracers.get_tracer(names.SCOPE), instruments, settings.record_content)
+        telemetry.Recorders(
+            tracers.get_tracer(names.SCOPE), instruments, settings.record_content, keep, settings.slow_s
+        )
     )
     try:
         yield
@@ -85,8 +90,26 @@ def exported(
         _flush(tracers.shutdown, meters.shutdown)
 
 
+def _made_late(late: telemetry.LateSpan, resource: Resource) -> ReadableSpan:
+    ended = time.time_ns()
+    trace_id, flags = int(late.trace_id, 16), TraceFlags(TraceFlags.SAMPLED)
+    parent = SpanContext(trace_id, int(late.parent_id, 16), is_remote=True) if late.parent_id else None
+    return ReadableSpan(
+        late.name,
+        SpanContext(trace_id, int(late.span_id, 16), is_remote=False, trace_flags=flags),
+        parent,
+        resource,
+        late.attributes,
+        kind=SpanKind.SERVER,
+        status=Status(StatusCode.ERROR if late.failed else StatusCode.UNSET),
+        start_time=ended - int(late.seconds * _NS),
+        end_time=ended,
+        instrumentation_scope=InstrumentationScope(names.SCOPE),
+    )
+
+
 class _CountingSpanExporter(OTLPSpanExporter):
-    failures: Counter | None = None
+    failures: telemetry.Sum | None = None
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = super().export(spans)
@@ -96,7 +119,7 @@ class _CountingSpanExporter(OTLPSpanExporter):
 
 
 class _CountingMetricExporter(OTLPMetricExporter):
-    failures: Counter | None = None
+    failures: telemetry.Sum | None = None
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float | None = 10_000, **kwargs: Any

@@ -113,7 +113,7 @@ def exporting(
     address: str, *, sample_ratio: float = 1.0, record_content: bool = False, headers: str | None = None
 ) -> Iterator[None]:
     """This process sends to `address` while the block runs, and has sent all of it after."""
-    settings = TelemetrySettings(record_content=record_content, sample_ratio=sample_ratio, export=True)
+    settings = TelemetrySettings(record_content=record_content, sample_ratio=sample_ratio, slow_s=30, export=True)
     export = TelemetryExport(
         otel_exporter_otlp_endpoint=HttpUrl(address),
         otel_exporter_otlp_headers=SecretStr(headers) if headers else None,

@@ -32,6 +32,24 @@ def logging_to(stream: io.StringIO) -> Iterator[None]:
         structlog.configure(**configured)
 
 
+async def test_what_fails_is_seen_although_its_trace_was_not_sampled(web: Web):
+    _, client = await web.user_client()
+    unwanted = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-00"}
+    with receiver() as received:
+        with exporting(received.address, sample_ratio=0):
+            failed = await client.post("/api/generate", json={"prompt": "Name a colour."})
+            await client.get("/health")
+            await client.post("/api/generate", json={"prompt": "Name a colour."}, headers=unwanted)
+            await web.services.afterwards.close()
+        assert failed.status_code == 503
+        (span,) = received.spans
+    assert span.name == "POST /api/generate"
+    assert failed.headers["traceparent"] == f"00-{span.trace_id.hex()}-{span.span_id.hex()}-00"
+    assert values(span.attributes)["http.response.status_code"] == 503
+    assert span.status.code == span.status.STATUS_CODE_ERROR
+    assert span.start_time_unix_nano < span.end_time_unix_nano
+
+
 async def test_a_generation_is_one_trace_through_all_of_its_parts(web_with_engine: Web):
     _, client = await web_with_engine.user_client()
     body = {"prompt": "Name a colour.", "choice": ["red", "green"], "max_tokens": 8, "temperature": 0}

@@ -127,7 +127,7 @@ def test_what_went_wrong_is_told_without_its_words():
 
 
 def test_nothing_is_begun_without_an_export():
-    settings = TelemetrySettings(record_content=True, sample_ratio=1.0, export=False)
+    settings = TelemetrySettings(record_content=True, sample_ratio=1.0, slow_s=30, export=False)
     with exported("lift-sys", "local", settings, None), telemetry.span("nowhere") as span:
         assert not span.is_recording()
         assert not telemetry.records_content()
