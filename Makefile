@@ -54,6 +54,14 @@ bench-database: setup ## lists at 1,000,000 sessions, the client's transports, a
 bench-keep-alive: setup ## what policies of keeping an engine warm would have cost, on traces (AZURE_TRACES: Azure's)
 	@$(RUN) bench/keep_alive.py
 
+.PHONY: bench-web bench-telemetry
+bench-web: setup ## the web tier alone against litellm's proxy with its mock response and bare FastAPI (10 min)
+	@$(RUN) -m infra.local.model
+	@$(RUN) -m bench.web_tier $(BENCH)
+bench-telemetry: setup ## what traces and metrics cost the web tier (5 min)
+	@$(RUN) -m infra.local.model
+	@$(RUN) -m bench.web_tier.telemetry $(BENCH)
+
 .PHONY: bench-serving
 bench-serving: setup ## ours over HTTP against vllm serve and litellm's proxy (10 to 15 min; BENCH=--quick: 2)
 	@$(RUN) -m infra.local.model
