@@ -25,6 +25,8 @@ PUBLIC_PATHS = frozenset(
         "/",
         "/sign-in",
         "/sign-in/development",
+        "/sign-in/with/{provider}",
+        "/sign-in/callback",
         "/sign-out",
         "/health",
         "/docs",

@@ -92,7 +92,7 @@ async def resolve_hole(
     settled, reason = Settled(session.current_ir or {}), None
     # What may not be written to costs nothing: the database says so below.
     if body.rewrite and session.role != "viewer" and session.status == "active":
-        settled, reason = await _settled(app, request, caller, session, hole, answer)
+        settled, reason = await settle(app, request, caller, session, hole, answer)
     resolved = await app.sessions.resolve_hole(
         caller, session_id, hole_id, expected_version=version, answer=answer, current_ir=settled.ir
     )
@@ -100,10 +100,10 @@ async def resolve_hole(
     return Response(told.model_dump_json(), headers={"etag": etag(resolved.version)}, media_type="application/json")
 
 
-async def _settled(
+async def settle(
     app: Services, request: Request, caller: Caller, session: Session, hole: Hole, answer: Any
 ) -> tuple[Settled, str | None]:
-    """The answer worked in; where only a model could do that and none does, as it was, and why."""
+    """The answer worked in; where only a model could do that and none does, as it was, and why. Nothing is stored."""
     stored = session.current_ir or {}
     settled = worked_in(stored, hole, answer)
     if isinstance(settled, Settled):

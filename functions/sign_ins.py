@@ -1,8 +1,12 @@
-"""Signing in by password: what the Supabase project's auth service does, for the console."""
+"""Signing in by password or by another provider: what the Supabase project's auth service does, for the console."""
 
 import asyncio
+import base64
+import hashlib
+import secrets
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -34,6 +38,11 @@ class Credentials:
     password: str
 
 
+def new_verifier() -> str:
+    """A secret that proves who began a sign-in by a provider (RFC 7636, 4.1)."""
+    return secrets.token_urlsafe(48)
+
+
 class SignIns:
     """Over the auth service at `url` (the project's), with its public key. `http` is the caller's to close."""
 
@@ -47,6 +56,22 @@ class SignIns:
         """Raises `Unauthenticated` for a wrong address or password, never telling which; `Unavailable`."""
         body = {"email": credentials.email, "password": credentials.password}
         return await self._token("password", body, "the address or the password is wrong")
+
+    def address_of(self, provider: str, verifier: str, *, back_to: str) -> str:
+        """Where a browser goes to sign in by `provider`; it comes back to `back_to` with a code."""
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+        query = {
+            "provider": provider,
+            "redirect_to": back_to,
+            "code_challenge": challenge,
+            "code_challenge_method": "s256",
+        }
+        return f"{self._url}/authorize?{urlencode(query)}"
+
+    async def by_code(self, code: str, verifier: str) -> Tokens:
+        """The session that a provider's code stands for. Raises `Unauthenticated`, `Unavailable`."""
+        body = {"auth_code": code, "code_verifier": verifier}
+        return await self._token("pkce", body, "the provider's answer does not hold: try again")
 
     async def refresh(self, refresh_token: str) -> Tokens:
         """A new session for an old one. Requests that come with one token at once share one exchange.

@@ -163,7 +163,8 @@ class WebSettings(Block):
     """The public endpoint, and the containers that serve it on Modal.
 
     `trusted_proxies` stand between a client and whoever tells us its address: 0 on Modal, which tells it itself. Only
-    so many entries of X-Forwarded-For are believed.
+    so many entries of X-Forwarded-For are believed. `oauth_providers` are those that the Supabase project lets people
+    sign in by, in its spelling ("github"), as the console offers them.
     """
 
     cpu: Positive
@@ -178,6 +179,7 @@ class WebSettings(Block):
     trusted_proxies: NonNegative
     requires_proxy_auth: bool
     custom_domains: list[str]
+    oauth_providers: list[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]]
 
 
 class LimitSettings(Block):

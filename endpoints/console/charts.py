@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 Kind = Literal["bars", "line"]
-Colour = Literal["accent", "good", "warn", "bad"]
+Colour = Literal["accent", "good", "warn", "bad", "muted"]
 
 
 def last_days(count: int) -> list[date]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form
@@ -16,6 +16,7 @@ from endpoints.guard import App, Operators, Reader
 from endpoints.health_detailed import detailed_health
 from functions.callers import Caller
 from functions.failures import NotFound, Refused
+from functions.forecast import Forecast
 from functions.operation import DayMetrics
 from functions.scale_triggers import scale_triggers
 from infra.operation_settings import AlertRule, Measure
@@ -53,11 +54,19 @@ async def operate(request: Request, app: App, caller: Reader) -> Response:
         triggers=scale_triggers(app.settings.scale_triggers, months),
         alerts=alerts,
         decisions=decisions[:DECISIONS],
-        charts=_charts(metrics.days, rules),
+        charts={**_charts(metrics.days, rules), "month": month_chart(metrics.days, forecast)},
         settings=app.settings,
         orders=list(app.running_orders),
         days=DAYS,
     )
+
+
+@router.get("/reports")
+async def reports(request: Request, app: App, caller: Reader) -> Response:
+    """The monthly reports, the latest month first."""
+    if not caller.operator:
+        raise NotFound("such page")
+    return page(request, "reports.html", reports=await app.operation.reports(caller))
 
 
 @router.post("/maintenance")
@@ -81,6 +90,33 @@ async def end_maintenance(request: Request, app: App, caller: Turning) -> Respon
     """Take changes again."""
     await app.maintenance.end(caller)
     return go_to(request, PAGE)
+
+
+def month_chart(metrics: Sequence[DayMetrics], forecast: Forecast) -> dict[str, Any]:
+    """What the month has cost up to each day, and from today straight to the forecast of its end, with the interval."""
+    today, last = forecast.at.date(), _last_day(forecast.month)
+    days = [forecast.month + timedelta(days=i) for i in range((last - forecast.month).days + 1)]
+    cost = {m.day: float(m.estimated_usd) for m in metrics if forecast.month <= m.day <= today}
+    # Summed from the end: what came before the days that are known is part of what was spent.
+    spent = {day: forecast.spent_usd - sum(usd for at, usd in cost.items() if at > day) for day in days if day <= today}
+
+    def on_the_way(end: float | None) -> dict[date, float | None]:
+        if end is None or last == today:
+            return {}
+        share = {day: (day - today).days / (last - today).days for day in days if day >= today}
+        return {day: forecast.spent_usd + part * (end - forecast.spent_usd) for day, part in share.items()}
+
+    drawn = [
+        series("Spent in $", days, spent, digits=4, empty=None),
+        series("Forecast", days, on_the_way(forecast.forecast_usd), colour="warn", digits=4, empty=None),
+        series("at most", days, on_the_way(forecast.high_usd), colour="muted", digits=4, empty=None),
+        series("at least", days, on_the_way(forecast.low_usd), colour="muted", digits=4, empty=None),
+    ]
+    return {**chart(days, drawn), "band": {"between": [3, 4], "colour": "warn"}}
+
+
+def _last_day(month: date) -> date:
+    return (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
 
 
 def _charts(metrics: Sequence[DayMetrics], rules: Sequence[AlertRule]) -> dict[str, dict[str, Any]]:

@@ -1,8 +1,7 @@
 """Templates to pages. Everything is escaped; nothing is inline; what is sent belongs to one user."""
 
-import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from endpoints.console.specification_view import clause_of_check
+from endpoints.pages import digest_of
 from endpoints.problems import Problem, problem_for
 from endpoints.request_id import request_id_of
 from endpoints.security_headers import PAGE_POLICY
@@ -104,6 +105,8 @@ def _environment() -> Environment:
         money=_money,
         as_json=_as_json,
         duration=_duration,
+        line_numbers=_line_numbers,
+        clause_of_check=clause_of_check,
     )
     return environment
 
@@ -111,8 +114,7 @@ def _environment() -> Environment:
 @cache
 def _asset(name: str) -> str:
     """The address of a static file, another one for another content."""
-    digest = hashlib.sha256((HERE / "static" / name).read_bytes()).hexdigest()[:10]
-    return f"/assets/{name}?v={digest}"
+    return f"/assets/{name}?v={digest_of(HERE / 'static' / name)}"
 
 
 def _ago(moment: datetime) -> str:
@@ -141,3 +143,15 @@ def _as_json(value: Any) -> str:
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < MINUTE else f"{int(seconds // MINUTE)} min {int(seconds % MINUTE)} s"
+
+
+def _line_numbers(lines: Sequence[int]) -> str:
+    """In words, runs as ranges."""
+    runs: list[list[int]] = []
+    for line in lines:
+        if runs and runs[-1][-1] == line - 1:
+            runs[-1].append(line)
+        else:
+            runs.append([line])
+    shown = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)  # noqa: RUF001 - a range
+    return f"line{'s' if len(lines) > 1 else ''} {shown}"

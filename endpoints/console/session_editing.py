@@ -11,9 +11,11 @@ from endpoints.console.route import ConsoleRoute, go_to
 from endpoints.console.session_page import Version
 from endpoints.console.specification_text import FaultyText, editable, owned, read, text_of
 from endpoints.guard import App, Editor, Reader
+from endpoints.services import Services
 from endpoints.sessions import SessionId
 from functions.callers import Caller
 from functions.failures import Conflict, StaleVersion
+from functions.ir import IntermediateRepresentation
 from functions.merging import merge
 from functions.sessions import Session, SessionChanges
 
@@ -26,7 +28,7 @@ Text = Annotated[str, Form(max_length=1_000_000)]
 async def editor(request: Request, app: App, caller: Reader, session_id: SessionId) -> Response:
     """The specification as text."""
     session = await app.sessions.get(caller, session_id)
-    return _editor(request, session, text_of(editable(_ir(session))), faults=())
+    return _editor(request, session, text_of(editable(specification_of(session))), faults=())
 
 
 @router.post("/check")
@@ -46,6 +48,13 @@ async def save(
         ir = read(text)
     except FaultyText as faulty:
         return _editor(request, session, text, faults=faulty.faults, version=version, status=422)
+    return await store(request, app, caller, session_id, version, ir)
+
+
+async def store(
+    request: Request, app: Services, caller: Caller, session_id: str, version: int, ir: IntermediateRepresentation
+) -> Response:
+    """`ir`, which was made of `version`, as a new one; where there is a newer one already, both are put together."""
     before = (await app.sessions.version(caller, session_id, version)).ir_snapshot or {}
     changes = SessionChanges(current_ir=owned(ir, before).model_dump(mode="json"))
     try:
@@ -57,11 +66,18 @@ async def save(
     return go_to(request, f"/sessions/{session_id}")
 
 
+def specification_of(session: Session) -> dict[str, Any]:
+    """What is edited. Raises `Conflict` where there is nothing yet."""
+    if session.current_ir is None:
+        raise Conflict("there is no specification yet to edit", {})
+    return session.current_ir
+
+
 async def _merged(
     request: Request, app: App, caller: Caller, session_id: str, before: dict[str, Any], mine: dict[str, Any]
 ) -> Response:
     session = await app.sessions.get(caller, session_id)
-    merged = merge(editable(before), mine, editable(_ir(session)))
+    merged = merge(editable(before), mine, editable(specification_of(session)))
     text = text_of(merged.value)
     values = {"merged": merged, "theirs": session.version}
     return _editor(request, session, text, faults=_faults(text), status=412, **values)
@@ -80,9 +96,3 @@ def _faults(text: str) -> Any:
     except FaultyText as faulty:
         return faulty.faults
     return ()
-
-
-def _ir(session: Session) -> dict[str, Any]:
-    if session.current_ir is None:
-        raise Conflict("there is no specification yet to edit", {})
-    return session.current_ir

@@ -1,6 +1,7 @@
 """One session: what it says, what was written for it, and what can be done with it."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form
 from starlette.requests import Request
@@ -8,16 +9,18 @@ from starlette.responses import Response
 
 from endpoints.console.rendering import page, part
 from endpoints.console.route import ConsoleRoute, go_to, is_partial
+from endpoints.console.specification_text import editable
 from endpoints.console.specification_view import view_of, view_of_unfinished
 from endpoints.guard import App, Editor, Generator, Reader
 from endpoints.services import Services
 from endpoints.session_work import working
 from endpoints.sessions import SessionId
 from functions.callers import Caller
+from functions.clause_lines import lines_of_clauses
 from functions.failures import StaleVersion
 from functions.ir import BLOCKING, IntermediateRepresentation
 from functions.session_pipeline import Order
-from functions.sessions import Session
+from functions.sessions import Session, VersionSummary
 
 router = APIRouter(route_class=ConsoleRoute, prefix="/sessions/{session_id}", include_in_schema=False)
 
@@ -26,6 +29,9 @@ COMMENTS_SHOWN = 100
 
 Version = Annotated[int, Form(ge=1, le=2**31 - 1)]
 """The version that the page showed when its button was pressed."""
+
+Tone = Literal["info", "warn"]
+"""How a notice looks."""
 
 
 @router.get("")
@@ -42,27 +48,6 @@ async def session_content(request: Request, app: App, caller: Reader, session_id
     return part(request, "_session.html", **await content_of(app, caller, session))
 
 
-@router.post("/holes/{hole_id}")
-async def answer_hole(
-    request: Request,
-    app: App,
-    caller: Editor,
-    session_id: SessionId,
-    hole_id: str,
-    version: Version,
-    answer: Annotated[str, Form(max_length=4000)] = "",
-) -> Response:
-    """Close a question. An answer is to that question alone: another change meanwhile does not make it wrong."""
-    if not answer.strip():
-        return await show(request, app, caller, session_id, notice="An answer needs at least a word.")
-    try:
-        await app.sessions.resolve_hole(caller, session_id, hole_id, expected_version=version, answer=answer.strip())
-    except StaleVersion as stale:
-        version = stale.current
-        await app.sessions.resolve_hole(caller, session_id, hole_id, expected_version=version, answer=answer.strip())
-    return await show(request, app, caller, session_id)
-
-
 @router.post("/code")
 async def write_code(
     request: Request,
@@ -77,7 +62,8 @@ async def write_code(
         ir = IntermediateRepresentation.model_validate(session.current_ir) if session.current_ir else None
         constraints = session.metadata.get("constraints")
         order = Order(prompt=session.prompt, ir=ir, constraints=constraints, assume=assume)
-        await app.running_orders.start(working(app, request, caller, order, session), user_id=caller.user_id)
+        do = working(app, request, caller, order, session, patience_s=app.settings.engine.startup_timeout_s)
+        await app.running_orders.start(do, user_id=caller.user_id)
     return await show(request, app, caller, session_id)
 
 
@@ -120,14 +106,16 @@ async def delete(request: Request, app: App, caller: Editor, session_id: Session
 STALE = "This session has changed since you looked at it. Here is what it is now; repeat what you did if it still fits."
 
 
-async def show(request: Request, app: Services, caller: Caller, session_id: str, *, notice: str = "") -> Response:
+async def show(
+    request: Request, app: Services, caller: Caller, session_id: str, *, notice: str = "", tone: Tone = "warn"
+) -> Response:
     """The session as it is after a change: its changed part, or the page for a browser without scripts."""
     if not is_partial(request) and not notice:
         return go_to(request, f"/sessions/{session_id}")
     content = await content_of(app, caller, await app.sessions.get(caller, session_id))
     template = "_session.html" if is_partial(request) else "session.html"
     render = part if is_partial(request) else page
-    return render(request, template, **content | {"notice": notice})
+    return render(request, template, **content | {"notice": notice, "tone": tone})
 
 
 async def content_of(app: Services, caller: Caller, session: Session) -> dict[str, Any]:
@@ -146,9 +134,23 @@ async def content_of(app: Services, caller: Caller, session: Session) -> dict[st
         "order": order,
         "blocking": [hole for hole in session.holes if kinds[hole["id"]] in BLOCKING],
         "versions": history.items,
+        "is_behind": await _is_behind(app, caller, session, history.items),
         "comments": comments.items,
         "shares": shares,
         "constraints": (session.metadata.get("constraints") or {}).get("constraints", []),
         "may_edit": session.role != "viewer" and session.status == "active",
+        "lines": lines_of_clauses(session.generated_code or "", session.current_ir) if session.current_ir else {},
         "notice": "",
+        "tone": "warn",
     }
+
+
+async def _is_behind(app: Services, caller: Caller, session: Session, versions: Sequence[VersionSummary]) -> bool:
+    """Whether the specification has changed since the code was written by it."""
+    if not session.generated_code or session.current_ir is None:
+        return False
+    written = next((each.version for each in versions if each.change_description == "code"), session.version)
+    if written == session.version:
+        return False
+    then = (await app.sessions.version(caller, session.id, written)).ir_snapshot
+    return then is None or editable(then) != editable(session.current_ir)

@@ -28,8 +28,8 @@ async def sign_in_page(
 ) -> Response:
     """The form; who is signed in already goes on."""
     if visitor is not None:
-        return RedirectResponse(_own(onward), status_code=303)
-    return show_form(request, app, onward=_own(onward))
+        return RedirectResponse(own_path(onward), status_code=303)
+    return show_form(request, app, onward=own_path(onward))
 
 
 @router.post("/sign-in")
@@ -67,18 +67,20 @@ async def sign_out(request: Request, app: App) -> Response:
 def show_form(request: Request, app: App, *, status: int = 200, onward: str = "/", **values: str) -> Response:
     """The sign-in page, which also says what this is."""
     shown = {"onward": onward, "email": "", "refusal": "", "has_developer": app.development_user is not None, **values}
-    return page(request, "sign_in.html", status, **shown)
+    return page(request, "sign_in.html", status, **shown, providers=app.settings.web.oauth_providers)
 
 
 async def _enter(request: Request, app: App, credentials: Credentials, onward: str) -> Response:
     try:
         request.state.visit.renewed = await app.sign_ins.by_password(credentials)
     except Unauthenticated as refusal:
-        return show_form(request, app, status=401, onward=_own(onward), email=credentials.email, refusal=str(refusal))
-    return RedirectResponse(_own(onward), status_code=303)
+        return show_form(
+            request, app, status=401, onward=own_path(onward), email=credentials.email, refusal=str(refusal)
+        )
+    return RedirectResponse(own_path(onward), status_code=303)
 
 
-def _own(path: str) -> str:
+def own_path(path: str) -> str:
     """`path` if it is one of ours; a form must not send people to another site after they have signed in."""
     is_own = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
     return path if is_own else "/"

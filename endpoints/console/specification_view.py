@@ -1,19 +1,20 @@
 """A specification as the console shows it: one that is stored, or one that a model is still writing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic_core import from_json
 
-_VERDICTS_BY_EXAMPLE = "example "
+_NUMBERED = {"example": "/examples", "assertion": "/assertions"}
+_WHOLE = {"signature": "/signature", "constraints": "/constraints"}
 
 
 @dataclass(frozen=True)
 class Row:
     """One line of a specification: its text, what is said about it, and the JSON pointer that comments use.
 
-    `verdict` is how its check came out, where there is one.
+    `verdict` is how its check came out, where there is one, and `check` that check's number in the evidence, from 1.
     """
 
     text: str
@@ -21,6 +22,7 @@ class Row:
     note: str = ""
     pointer: str = ""
     verdict: str = ""
+    check: int = 0
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class SpecificationView:
     summary: str = ""
     rationale: str = ""
     head: str = ""
+    returns: str = ""
     parameters: list[Row] = field(default_factory=list)
     raises: list[str] = field(default_factory=list)
     effects: list[str] | None = None
@@ -38,15 +41,25 @@ class SpecificationView:
     answered: list[Row] = field(default_factory=list)
 
 
+def clause_of_check(name: str) -> str:
+    """The JSON pointer of what a row of the evidence checks; "" for one that is about the code alone."""
+    kind, _, number = name.partition(" ")
+    return f"{_NUMBERED[kind]}/{int(number) - 1}" if kind in _NUMBERED and number.isdecimal() else _WHOLE.get(name, "")
+
+
 def view_of(ir: Mapping[str, Any], evidence: Mapping[str, Any]) -> SpecificationView:
-    """A stored specification, with the verdicts that the evidence has on its examples."""
+    """A stored specification, with the verdicts that the evidence has on its examples and assertions."""
     signature = ir["signature"]
-    verdicts = {check["name"]: check["verdict"] for check in evidence.get("checks", [])}
+    verdicts = {
+        clause_of_check(check["name"]): (check["verdict"], number)
+        for number, check in enumerate(evidence.get("checks", []), 1)
+    }
     provenance = (ir.get("metadata") or {}).get("provenance") or {}
     return SpecificationView(
         summary=ir["intent"]["summary"],
         rationale=ir["intent"].get("rationale") or "",
         head=_head(signature),
+        returns=signature.get("returns") or "None",
         parameters=[
             Row(p["name"], p["type"], p.get("description") or "", f"/signature/parameters/{i}")
             for i, p in enumerate(signature.get("parameters") or [])
@@ -54,11 +67,12 @@ def view_of(ir: Mapping[str, Any], evidence: Mapping[str, Any]) -> Specification
         raises=list(signature.get("raises") or []),
         effects=list(ir.get("effects") or []),
         assertions=[
-            Row(a["expression"], "", a.get("rationale") or _source(provenance, f"/assertions/{i}"), f"/assertions/{i}")
-            for i, a in enumerate(ir.get("assertions") or [])
+            _judged(Row(a["expression"], "", a.get("rationale") or _source(provenance, at), at), verdicts)
+            for at, a in ((f"/assertions/{i}", a) for i, a in enumerate(ir.get("assertions") or []))
         ],
         examples=[
-            _example(signature["name"], example, i, verdicts) for i, example in enumerate(ir.get("examples") or [])
+            _judged(_example(signature["name"], example, f"/examples/{i}"), verdicts)
+            for i, example in enumerate(ir.get("examples") or [])
         ],
         answered=[
             Row(hole["question"], str(hole["answer"]), pointer=f"/holes/{i}")
@@ -106,14 +120,14 @@ def _unfinished_head(written: Mapping[str, Any]) -> str:
     return f"def {written['name']}({', '.join(parameters)}"
 
 
-def _example(name: str, example: Mapping[str, Any], index: int, verdicts: Mapping[str, str]) -> Row:
+def _example(name: str, example: Mapping[str, Any], pointer: str) -> Row:
     outcome = f"raises {example['raises']}" if example.get("raises") else example.get("result") or "None"
-    return Row(
-        f"{name}({', '.join(example.get('arguments') or [])})",
-        outcome,
-        pointer=f"/examples/{index}",
-        verdict=verdicts.get(f"{_VERDICTS_BY_EXAMPLE}{index + 1}", ""),
-    )
+    return Row(f"{name}({', '.join(example.get('arguments') or [])})", outcome, pointer=pointer)
+
+
+def _judged(row: Row, verdicts: Mapping[str, tuple[str, int]]) -> Row:
+    verdict, check = verdicts.get(row.pointer, ("", 0))
+    return replace(row, verdict=verdict, check=check)
 
 
 def _source(provenance: Mapping[str, Any], pointer: str) -> str:

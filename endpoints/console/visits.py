@@ -4,7 +4,9 @@ Two cookies hold the session (access and refresh token), a third the form token 
 (double submit); another site can make a browser send the cookies, but neither read nor repeat them.
 """
 
+import base64
 import hmac
+import json
 import secrets
 from dataclasses import dataclass
 from typing import Literal
@@ -21,7 +23,8 @@ REFRESH_LIFETIME_S = 60 * 60 * 24 * 30
 FORM_FIELD = "form_token"
 FORM_HEADER = "x-form-token"
 
-CookieName = Literal["access", "refresh", "form"]
+CookieName = Literal["access", "refresh", "form", "provider"]
+PROVIDER_LIFETIME_S = 600
 
 
 @dataclass
@@ -84,6 +87,30 @@ def forget(app: Services, response: Response) -> None:
 def access_token(app: Services, request: Request) -> str | None:
     """The access token as the browser sent it, good or not."""
     return _cookie(app, request, "access")
+
+
+def origin(app: Services, request: Request) -> str:
+    """The address that the browser knows this console by."""
+    return f"{'https' if _is_secure(app) else 'http'}://{request.headers.get('host', '')}"
+
+
+def begin_with_provider(app: Services, response: Response, begun: str) -> None:
+    """Keep what is needed when the browser comes back from a provider."""
+    _set(app, response, "provider", base64.urlsafe_b64encode(begun.encode()).decode(), PROVIDER_LIFETIME_S)
+
+
+def begun_with_provider(app: Services, request: Request) -> dict[str, str] | None:
+    """What was kept; None when it is too long ago, or was in another browser."""
+    try:
+        begun = json.loads(base64.urlsafe_b64decode(_cookie(app, request, "provider") or ""))
+        return {"verifier": str(begun["verifier"]), "next": str(begun["next"])}
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def forget_provider(app: Services, response: Response) -> None:
+    """It serves once."""
+    response.delete_cookie(_name(app, "provider"), path="/", secure=_is_secure(app), httponly=True, samesite="lax")
 
 
 def _set(app: Services, response: Response, name: CookieName, value: str, lifetime_s: int) -> None:

@@ -58,7 +58,8 @@ async def give_order(
         refusal = str(error) if isinstance(error, Refused) else "Say in plain words what the function should do."
         given = {"prompt": prompt, "until": until, "keeps": keeps or [], "own": own}
         return await _form(request, app, status=422, refusal=refusal, **given)
-    order = await app.running_orders.start(working(app, request, caller, wanted.order()), user_id=caller.user_id)
+    do = working(app, request, caller, wanted.order(), patience_s=app.settings.engine.startup_timeout_s)
+    order = await app.running_orders.start(do, user_id=caller.user_id)
     return go_to(request, f"/sessions/{order.session_id}")
 
 

@@ -22,7 +22,7 @@ function seriesOf({ label, kind, colour: name, digits }) {
 }
 
 function draw(element) {
-  const { times, series, thresholds } = JSON.parse(element.dataset.chart);
+  const { times, series, thresholds, band } = JSON.parse(element.dataset.chart);
   const highest = Math.max(...series.flatMap(({ values }) => values.map((value) => value ?? 0)));
   const lines = thresholds.filter(({ value }) => value <= highest * VISIBLE);
   const top = Math.max(highest, ...lines.map(({ value }) => value)) * 1.1 || 1;
@@ -33,6 +33,7 @@ function draw(element) {
     cursor: { y: false },
     scales: { y: { range: [0, top] } },
     axes: [{ ...axis, space: 60, values: (_, shown) => shown.map((time) => day(time).slice(5)) }, { ...axis, size: 48 }],
+    bands: band ? [{ series: band.between, fill: colour(band.colour).replace(/^rgb\((.*)\)$/, "rgba($1, .2)") }] : [],
     series: [
       { label: "Day", value: (_, time) => (time === null ? "" : day(time)) },
       ...series.map(seriesOf),

@@ -59,14 +59,85 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// Rows of the form for a specification, and the fields that its check finds at fault.
+function addRow(list) {
+  const row = list.lastElementChild.cloneNode(true);
+  for (const field of row.querySelectorAll("input")) {
+    field.id = field.id.replace(/-\d+-/, `-${list.children.length}-`);
+    field.value = "";
+    field.removeAttribute("aria-invalid");
+  }
+  list.append(row);
+  row.querySelector("input").focus();
+}
+
+function removeRow(row) {
+  const list = row.parentElement;
+  if (list.children.length === 1) for (const field of row.querySelectorAll("input")) field.value = "";
+  else row.remove();
+  [...list.children].forEach((each, number) => {
+    for (const field of each.querySelectorAll("input")) field.id = field.id.replace(/-\d+-/, `-${number}-`);
+  });
+  list.querySelector("input").focus();
+  htmx.trigger("#specification-form", "rows");
+}
+
+function markFaults() {
+  for (const field of document.querySelectorAll("#specification-form [aria-invalid]")) field.removeAttribute("aria-invalid");
+  for (const fault of document.querySelectorAll("[data-go-to-field]")) document.getElementById(fault.dataset.goToField)?.setAttribute("aria-invalid", "true");
+}
+
+document.addEventListener("click", (event) => {
+  const target = event.target.closest("[data-add-row], [data-remove-row], [data-go-to-field]");
+  if (!target) return;
+  if (target.dataset.addRow) addRow(document.getElementById(target.dataset.addRow));
+  else if (target.dataset.goToField) document.getElementById(target.dataset.goToField)?.focus();
+  else removeRow(target.closest("li"));
+});
+document.addEventListener("htmx:afterSwap", (event) => { if (event.detail.target?.id === "faults") markFaults(); });
+markFaults();
+
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches("textarea")) event.target.form?.requestSubmit();
 });
 
+// What is linked: a clause of the specification, its rows of the evidence, and its lines of the code.
+let pinned = null;
+
+function look(clause) {
+  for (const marked of document.querySelectorAll(".looked-at")) marked.classList.remove("looked-at");
+  for (const mark of document.querySelectorAll(".code-mark")) mark.remove();
+  const pointer = clause?.dataset.clause;
+  if (!pointer) return;
+  for (const element of document.querySelectorAll("#session [data-clause]")) if (element.dataset.clause === pointer) element.classList.add("looked-at");
+  const code = document.querySelector("#generated-code");
+  const lines = document.querySelector(`#specification [data-clause="${pointer}"]`)?.dataset.lines;
+  if (!code || !lines) return;
+  const pre = code.closest("pre");
+  const height = parseFloat(getComputedStyle(pre).lineHeight);
+  const top = code.getBoundingClientRect().top - pre.parentElement.getBoundingClientRect().top;
+  for (const number of lines.split(" ").map(Number)) {
+    const mark = document.createElement("span");
+    mark.className = "code-mark";
+    mark.style.top = `${top + (number - 1) * height}px`;
+    mark.style.height = `${height}px`;
+    pre.before(mark);
+  }
+}
+
+const clauseOf = (event) => event.target.closest?.("#session [data-clause]");
+document.addEventListener("mouseover", (event) => { if (!pinned) look(clauseOf(event)); });
+document.addEventListener("focusin", (event) => { pinned = null; look(clauseOf(event)); });
+document.addEventListener("click", (event) => {
+  pinned = event.target.closest("[data-show-lines]") ? clauseOf(event) : null;
+  look(pinned ?? clauseOf(event));
+  if (pinned) document.querySelector("#generated-code")?.scrollIntoView({ block: "nearest" });
+});
+
 // A form is sent once, however often its button is pressed; coming back to the page makes it new.
 document.addEventListener("submit", (event) => {
-  if (event.target.method !== "post" || event.target.closest("[hx-post]")) return;
+  if (event.target.method !== "post" || (event.target.closest("[hx-post]") && event.target.id !== "specification-form")) return;
   setTimeout(() => { for (const button of event.target.querySelectorAll("button[type=submit]")) button.disabled = true; });
 });
 addEventListener("pageshow", (event) => {
@@ -99,7 +170,9 @@ let menuWasOpen = false;
 document.addEventListener("htmx:beforeSwap", (event) => {
   menuWasOpen = event.detail.target.id === "session" && event.detail.target.querySelector("details.menu[open]") !== null;
 });
-document.addEventListener("htmx:afterSwap", () => {
+document.addEventListener("htmx:afterSwap", (event) => {
+  // The answer to what was typed is the newer version, which the stream may have told of before.
+  if (event.detail.target?.id === "session" && !document.querySelector("#session [data-typed]")) document.querySelector("[data-newer]")?.remove();
   const menu = document.querySelector("#session details.menu");
   if (menuWasOpen && menu) menu.open = true;
   menuWasOpen = false;

@@ -40,7 +40,8 @@ SCREENSHOTS = Path(__file__).resolve().parents[3] / ".local" / "screenshots"
 AXE = Path(__file__).with_name("vendor") / "axe-core" / "axe.min.js"
 
 DEVELOPER = Credentials("developer@localhost.test", "a long enough password")
-expect.set_options(timeout=20_000)  # other work may be going on beside
+PATIENCE_MS = 60_000  # other work may be going on beside
+expect.set_options(timeout=PATIENCE_MS)
 
 PHONE = {"viewport": {"width": 390, "height": 844}}
 DESKTOP = {"viewport": {"width": 1280, "height": 850}}
@@ -61,7 +62,7 @@ class Console:
     async def visitor(self, **options: Any) -> Page:
         """A page in a browser of its own, at the sign-in form."""
         context = await self.browser.new_context(**{**DESKTOP, **options})
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_MS)
         self.contexts.append(context)
         page = await self.page(context)
         await page.goto(self.url)

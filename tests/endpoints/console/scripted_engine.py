@@ -53,11 +53,15 @@ QUESTION = {
 
 @dataclass
 class ScriptedEngine:
-    """`specification` answers a JSON schema, `code` a grammar, `text` everything else; `pause_s` after each piece."""
+    """`specification` answers a JSON schema, `code` a grammar, `answer` a small question, `text` all else.
+
+    `pause_s` comes before each piece.
+    """
 
     specification: dict[str, object] = field(default_factory=lambda: dict(SPECIFICATION))
     code: str = CODE
     text: str = "green"
+    answer: dict[str, object] = field(default_factory=lambda: {"summary": "Sum the even numbers, if there are any"})
     pause_s: float = 0.0
     failure: Exception | None = None
 
@@ -67,6 +71,7 @@ class ScriptedEngine:
         kind = request.constraint.kind if request.constraint else None
         texts = {"json_schema": json.dumps(self.specification), "grammar": self.code}
         text = texts.get(kind or "", self.text) if request.id.startswith("forward") else self.text
+        text = json.dumps(self.answer) if request.id.startswith("asked") else text
         pieces = [text[i : i + 5] for i in range(0, len(text), 5)]
         for piece in pieces:
             await asyncio.sleep(self.pause_s)

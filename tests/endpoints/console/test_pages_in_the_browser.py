@@ -4,7 +4,7 @@ from playwright.async_api import Page, Response, expect
 from tests.endpoints.console.conftest import DESKTOP, PHONE, Console, accessibility_faults, screenshot
 from tests.endpoints.console.scripted_engine import QUESTION, ScriptedEngine
 
-PAGES = ("/", "/new", "/playground", "/account", "/operate")
+PAGES = ("/", "/new", "/playground", "/account", "/operate", "/operate/reports")
 LARGEST_PAGE_BYTES = 300_000
 SUM_SHIFTS = """
 window.shifts = 0;
@@ -46,7 +46,7 @@ async def test_every_page_is_accessible_and_fits(
     for path in PAGES:
         await page.goto(console.url + path)
         await page.wait_for_load_state("networkidle")
-        faults |= await _faults(page, f"{path.strip('/') or 'sessions'}-{name}")
+        faults |= await _faults(page, f"{path.strip('/').replace('/', '-') or 'sessions'}-{name}")
     await page.goto(f"{console.url}/sessions/nothing")
     faults |= await _faults(page, f"missing-{name}")
     assert {where: found for where, found in faults.items() if found} == {}

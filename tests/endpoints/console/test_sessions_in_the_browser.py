@@ -21,9 +21,8 @@ async def test_what_is_written_appears_while_it_is_written(console: Console, scr
     await expect(page.get_by_role("region", name="Source code")).to_contain_text("for number in numbers:")
     await expect(page.get_by_role("heading", name="Evidence")).to_be_visible()
     await expect(page.locator("#generated-code .hljs-keyword").first).to_be_visible()
-    await expect(page.locator(".evidence .verdict.good")).to_have_count(
-        await page.locator(".evidence tbody tr").count()
-    )
+    await expect(page.locator(".evidence .verdict.good")).not_to_have_count(0)
+    await expect(page.locator(".evidence .verdict.bad")).to_have_count(0)
 
 
 async def test_a_page_loaded_again_in_mid_stream_goes_on_where_it_was(console: Console, scripted: ScriptedEngine):
@@ -74,6 +73,8 @@ async def test_a_question_is_answered_by_a_click_and_the_function_is_finalized(
     page = await console.developer()
     await console.order(page, "sum the even numbers", follow=False)
     await page.get_by_role("button", name="raise ValueError").click()
+    await expect(page.get_by_text("Your answer is worked in: it changed what it is for.")).to_be_visible()
+    await expect(page.locator(".summary")).to_have_text("Sum the even numbers, if there are any")
     await expect(page.locator("#specification")).to_contain_text("Decided")
     await page.get_by_role("button", name="Write the code").click()
     await page.get_by_role("button", name="Finalize").click()
