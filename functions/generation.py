@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from functions.schema_properties import with_required_listed
+
 ConstraintKind = Literal["json_schema", "json_object", "grammar", "regex", "choice", "structural_tag"]
 FinishReason = Literal["stop", "length", "abort"]
 EngineState = Literal["cold", "warming", "ready", "unknown"]
@@ -30,6 +32,8 @@ class Constraint(Wire):
     @classmethod
     def of(cls, kind: ConstraintKind, value: Any) -> "Constraint":
         """From a parsed value (a schema, a list of choices) or from text (a Lark grammar, a regex)."""
+        if kind == "json_schema" and isinstance(value, dict):
+            value = with_required_listed(value)
         return cls(kind=kind, source=value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
     @property

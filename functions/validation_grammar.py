@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import llguidance
 
 from functions.failures import ConstraintRefused
+from functions.schema_properties import SCHEMA_MAPS, SUBSCHEMAS
 from functions.validation_caps import parse_json
 
 if TYPE_CHECKING:
@@ -17,14 +18,6 @@ if TYPE_CHECKING:
 
 _COMPACT: "JsonCompileOptions" = {"whitespace_flexible": False}
 _FLEXIBLE: "JsonCompileOptions" = {"whitespace_flexible": True}
-
-# The places in which vLLM looks for subschemas: `_SCHEMA_MAP_KEYWORDS` and `_SUBSCHEMA_KEYWORDS` there.
-_SCHEMA_MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies")
-_SUBSCHEMAS = (
-    *("additionalProperties", "unevaluatedProperties", "propertyNames", "contains", "additionalItems"),
-    *("unevaluatedItems", "not", "if", "then", "else", "contentSchema", "items", "prefixItems"),
-    *("allOf", "anyOf", "oneOf"),
-)
 
 
 def engine_grammar(kind: str, source: str) -> str:
@@ -70,10 +63,10 @@ def closed(schema: Any) -> Any:
         if isinstance(value, list):
             waiting.extend(item for item in value if isinstance(item, dict))
             continue
-        for keyword in _SCHEMA_MAPS:
+        for keyword in SCHEMA_MAPS:
             if isinstance(schemas := value.get(keyword), dict):
                 waiting.extend(schema for schema in schemas.values() if isinstance(schema, dict))
-        waiting.extend(value[keyword] for keyword in _SUBSCHEMAS if isinstance(value.get(keyword), dict | list))
+        waiting.extend(value[keyword] for keyword in SUBSCHEMAS if isinstance(value.get(keyword), dict | list))
         lists_properties = isinstance(value.get("properties"), dict) or isinstance(value.get("patternProperties"), dict)
         if lists_properties and "additionalProperties" not in value:
             value["additionalProperties"] = False

@@ -112,7 +112,7 @@ def try_grammar(vocabulary: Vocabulary, kind: str, source: str) -> Figures:
     grammar = engine_grammar(kind, source)
     admission = admission_grammar(kind, source)
     if admission != grammar and (message := LLMatcher.validate_grammar(admission, None)):
-        raise refuse(message)
+        raise refuse(message, grammar_of=admission_grammar)
     started = time.perf_counter()
     matcher = limited_matcher(vocabulary.tokenizer, grammar)
     compiled = time.perf_counter()
@@ -173,14 +173,17 @@ def _mask(matcher: LLMatcher, refuse: Callable[[str], ConstraintRefused]) -> int
     return allowed
 
 
-def _refusal(message: str, *, kind: str, source: str) -> ConstraintRefused:
+def _refusal(
+    message: str, *, kind: str, source: str, grammar_of: Callable[[str, str], str] = engine_grammar
+) -> ConstraintRefused:
+    """The refusal for llguidance's message. `grammar_of` makes what it was said of, whole or in part."""
     if message.startswith(_NOTHING_FOLLOWS):
         return ConstraintRefused("", f"{NOTHING_SATISFIES}: at some point nothing may follow ({own_words(message)})")
     if _UNWRITABLE in message:  # small vocabularies lack bytes that are rare in text; a first mask does not show it
         return ConstraintRefused("", f"the model has no tokens to write it with ({own_words(message)})")
     match kind:
         case "json_schema":
-            at, message = schema_fault(parse_json(source), message, _schema_refusal)
+            at, message = schema_fault(parse_json(source), message, partial(_schema_refusal, grammar_of))
             return ConstraintRefused(json_pointer(at), own_words(message))
         case "grammar":
             return ConstraintRefused("", grammar_words(message))
@@ -189,9 +192,9 @@ def _refusal(message: str, *, kind: str, source: str) -> ConstraintRefused:
     return ConstraintRefused("", own_words(message))
 
 
-def _schema_refusal(schema: Any) -> str:
+def _schema_refusal(grammar_of: Callable[[str, str], str], schema: Any) -> str:
     try:
-        grammar = engine_grammar("json_schema", json.dumps(schema))
+        grammar = grammar_of("json_schema", json.dumps(schema))
     except ConstraintRefused as refusal:
         return refusal.reason
     return LLMatcher.validate_grammar(grammar, None)

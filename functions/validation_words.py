@@ -33,6 +33,8 @@ _KEYWORD_BY_WORDS = (
     ("multiple of", "multipleOf"),
     ("/Properties", "minProperties"),
     ("/Properties", "maxProperties"),
+    ("min/maxProperties", "minProperties"),
+    ("min/maxProperties", "maxProperties"),
     ("$ref", "$ref"),
     ("Pointer '", "$ref"),
     ("Resource '", "$ref"),
@@ -100,7 +102,7 @@ def _subschemas(schema: dict[str, Any]) -> Iterator[tuple[Pointer, dict[str, Any
 
 def _sort(message: str) -> str:
     """What sort of refusal it is: contexts differ between a schema and its parts, the first words do not."""
-    words = message.splitlines()[0]
+    words = message.splitlines()[0].partition(" while processing ")[0]
     if words.startswith(("Pointer '", "Resource '")):  # a reference that only the root resolves is no fault
         return words
     return words.split(":", 1)[0] if ":" in words else words.split(" ", 1)[0]

@@ -13,6 +13,7 @@ from functions.constraints.json_schemas import NothingLeft, merged
 from functions.constraints.model import Language
 from functions.constraints.python_grammar import python_grammar
 from functions.constraints.requirements import Requirements
+from functions.constraints.schema_parts import with_shared_names
 from functions.constraints.typescript_grammar import typescript_grammar
 from functions.constraints.word_patterns import any_of, slashed
 from functions.failures import ConstraintRefused
@@ -47,7 +48,8 @@ def artifact(requirements: Requirements, language: Language, *, is_code: bool) -
                 schema = merged([schema for schema, _ in requirements.schemas])
             except NothingLeft as nothing:
                 raise ConstraintRefused("", f"{NOTHING_SATISFIES}: {nothing}") from None
-            return Artifact(base, Constraint.of("json_schema", schema if isinstance(schema, dict) else {}))
+            opened = with_shared_names(schema) if isinstance(schema, dict) else {}
+            return Artifact(base, Constraint.of("json_schema", opened))
         case "code":
             return Artifact(base, CODE[language](requirements))
         case "regex":

@@ -1,6 +1,7 @@
 """Whether constraints can hold together: by looking at their rules, by llguidance, by the examples that were given."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from functions.constraints.artifact import Artifact, artifact, language_of_text
 from functions.constraints.conflicts import Contradiction, contradictions
@@ -114,9 +115,25 @@ def _placed(refused: ConstraintRefused, requirements: Requirements) -> Constrain
     if requirements.grammars:
         place = requirements.places.get(requirements.grammars[0][1], "") + "/rule/grammar"
     elif len(requirements.schemas) == 1:
-        place = requirements.places.get(requirements.schemas[0][1], "") + "/rule/schema" + refused.pointer
+        schema, name = requirements.schemas[0]
+        place = requirements.places.get(name, "") + "/rule/schema" + _as_given(refused.pointer, schema)
     elif requirements.regexes:
         place = requirements.places.get(next(iter(requirements.regexes.values())), "") + "/rule/pattern"
     else:
         place = ""
     return ConstraintRefused(place, refused.reason)
+
+
+def _as_given(pointer: str, schema: Any) -> str:
+    """As far as a pointer leads in what was given, which refers to definitions that the artifact writes out."""
+    reached = ""
+    for step in pointer.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(schema, list) and name.isdecimal() and int(name) < len(schema):
+            schema = schema[int(name)]
+        elif isinstance(schema, dict) and name in schema:
+            schema = schema[name]
+        else:
+            break
+        reached += f"/{step}"
+    return reached
