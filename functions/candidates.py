@@ -1,7 +1,7 @@
 """Candidates of one request for code: each with its fate, and the one that was chosen with the evidence for it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from functions.evidence import Evidence
@@ -66,6 +66,20 @@ def agreeing(candidate: Candidate, tried: Sequence[Candidate]) -> int:
         for other in tried
         if other.finish_reason == "stop"
     )
+
+
+def with_doubts(best: Candidate, tried: Sequence[Candidate]) -> Candidate:
+    """`best`, whose failed guesses say so where other candidates agree with it: then the guess may be what is wrong."""
+    whole = sum(other.finish_reason == "stop" and bool(other.evidence.checks) for other in tried)
+    agreed = agreeing(best, tried)
+    if agreed < 2:  # noqa: PLR2004 - itself and another
+        return best
+    doubt = f"; {agreed} of {whole} candidates do the same: what a model expected here may be wrong"
+    checks = [
+        replace(check, detail=check.detail + doubt) if check.guessed and check.verdict == "failed" else check
+        for check in best.evidence.checks
+    ]
+    return replace(best, evidence=replace(best.evidence, checks=checks))
 
 
 def _rank(candidate: Candidate, tried: Sequence[Candidate]) -> tuple[bool, bool, tuple[int, int], int]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from functions.cache import Store
 from functions.candidate_round import CandidateRound, Progress
-from functions.candidates import Candidate, Implemented, best_of
+from functions.candidates import Candidate, Implemented, best_of, with_doubts
 from functions.checked_generation import together
 from functions.constraints.compilation import Compiled, ConstraintCompiler
 from functions.constraints.model import ConstraintSet, SignatureRule, StatedConstraint
@@ -149,7 +149,7 @@ class Forward:
         usage, timing = together([(one.usage, one.timing) for one in rounds])
         timing = timing.model_copy(update={"sandbox_s": sum(candidate.verification_s for candidate in tried)})
         record_prompt(shots.version, "passed" if best.evidence.passed else "failed", usage, timing)
-        return Implemented(best, tried, usage, timing, shots.version)
+        return Implemented(with_doubts(best, tried), tried, usage, timing, shots.version)
 
     async def _compiled(self, ir: IntermediateRepresentation, constraints: Any) -> Compiled:
         """The IR's own constraints and those of the request, with the head that the signature forces."""

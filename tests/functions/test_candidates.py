@@ -1,6 +1,6 @@
 """Which of several candidates is kept."""
 
-from functions.candidates import Candidate, agreeing, best_of
+from functions.candidates import Candidate, agreeing, best_of, with_doubts
 from functions.evidence import Check, Evidence, Verdict
 
 
@@ -34,3 +34,15 @@ def test_one_that_was_cut_is_never_chosen_over_a_whole_one():
     cut = Candidate("", "length", Evidence([Check("example 1", "passed")]), index=1)
     assert best_of([cut, candidate((), "failed")]).index == 0
     assert best_of([cut]).index == 1
+
+
+def test_a_guess_that_others_contradict_too_is_said_to_be_doubtful():
+    several = [candidate(("6",), guesses=("failed", "passed"), index=index) for index in range(3)]
+    several.append(candidate(("5",), "failed", ("passed", "failed"), index=3))
+    doubted = with_doubts(several[0], several).evidence.checks
+    assert [check.detail for check in doubted if check.detail] == [
+        "; 3 of 4 candidates do the same: what a model expected here may be wrong"
+    ]
+    assert doubted[1].verdict == "failed", "it is said, not settled"
+    alone = candidate(("7",), guesses=("failed",))
+    assert with_doubts(alone, [alone, *several]) == alone
