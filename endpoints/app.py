@@ -97,6 +97,7 @@ def create_app(services: Services) -> FastAPI:
     """The application over `services`, whose life is the caller's to manage (`endpoints.composition.compose`)."""
     app = FastAPI(
         title="lift-sys",
+        openapi_url=None,  # `endpoints.pages` has it, with an ETag
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # a path is right or it is not: redirects lose bodies and leak Host headers

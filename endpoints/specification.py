@@ -1,5 +1,6 @@
 """The two steps without a session: words to a specification, a specification to code; and its schema."""
 
+import json
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
@@ -12,6 +13,7 @@ from endpoints.answering import answer
 from endpoints.guard import App, Generator
 from endpoints.idempotency import CostlyRoute
 from endpoints.openapi import event_stream, problem_responses
+from endpoints.public_documents import public_document
 from endpoints.server_sent_events import Event
 from endpoints.work import Emit
 from functions.candidate_round import Progress
@@ -94,10 +96,10 @@ class ImplementedBody(BaseModel):
 
 
 @router.head("/api/ir/schema", include_in_schema=False)
-@router.get("/api/ir/schema", summary="The JSON Schema of specifications")
-async def read_schema() -> dict[str, Any]:
+@router.get("/api/ir/schema", response_model=dict[str, Any], summary="The JSON Schema of specifications")
+async def read_schema(request: Request) -> Response:
     """JSON Schema (draft 2020-12). Every specification that is served here validates against it."""
-    return ir_schema()
+    return public_document(request, json.dumps(ir_schema(), ensure_ascii=False), "application/json")
 
 
 @router.post(

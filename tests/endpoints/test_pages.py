@@ -6,6 +6,7 @@ import pytest
 
 from endpoints import pages
 from endpoints.problems import KINDS
+from endpoints.public_documents import FOR_EVER, KEPT
 from endpoints.security_headers import PAGE_POLICY
 from endpoints.version import VERSION
 from tests.endpoints.conftest import Web
@@ -54,3 +55,31 @@ def test_what_is_vendored_keeps_its_licence():
 def test_the_version_is_the_packages():
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
     assert project["version"] == VERSION
+
+
+async def test_an_asset_at_the_address_of_its_content_is_kept_for_ever_and_at_another_it_is_not(web: Web):
+    async with web.client() as client:
+        page = await client.get("/sign-in")
+        address = re.search(r'href="(/assets/console.css\?v=[0-9a-f]+)"', page.text)
+        assert address
+        assert (await client.get(address[1])).headers["cache-control"] == FOR_EVER
+        assert (await client.get("/assets/console.css?v=0123456789")).headers["cache-control"] == KEPT
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/problems", "/openapi.json", "/api/ir/schema"])
+async def test_what_is_the_same_for_everybody_may_be_kept_and_is_sent_once(web: Web, path: str):
+    async with web.client() as client:
+        first = await client.get(path)
+        assert (first.status_code, first.headers["cache-control"]) == (200, KEPT)
+        etag = first.headers["etag"]
+        for known in (etag, f"W/{etag}", f'"another", {etag}', "*"):
+            again = await client.get(path, headers={"if-none-match": known})
+            assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+        assert (await client.get(path, headers={"if-none-match": '"another"'})).status_code == 200
+        assert (await client.head(path)).headers["etag"] == etag
+
+
+async def test_what_belongs_to_one_caller_is_kept_by_nobody(web: Web):
+    _, client = await web.user_client()
+    for path in ("/api/sessions", "/api/me", "/health", "/api/sessions/none"):
+        assert (await client.get(path)).headers["cache-control"] == "no-store"
