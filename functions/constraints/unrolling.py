@@ -155,6 +155,7 @@ class _Unrolling:
         self._grammar = grammar
         self._unrolled = {name for name, bits in grammar.bits.items() if bits.unrolled}
         fields = {name for name in self._unrolled if grammar.bits[name].is_field}
+        self._conditions: dict[tuple[str, Context], str] = {}
         self._meant: dict[tuple[Reference, Context], tuple[_Copy, str]] = {}
         self._depends = _dependencies(grammar.definitions, self._unrolled, fields)
 
@@ -250,10 +251,16 @@ class _Unrolling:
         """The condition as llguidance has it, evaluated as far as the context says; empty for one that holds."""
         if not text:
             return ""
-        value, rest = self._evaluate(text, dict(context))
-        if rest.strip():
-            raise ValueError(f"not a condition: {text}")
-        return {True: "", False: "false"}[value] if isinstance(value, bool) else value
+        words = _words(text)
+        relevant = frozenset(bit for bit in context if bit[0] in words)
+        known = self._conditions.get((text, relevant))
+        if known is None:
+            value, rest = self._evaluate(text, dict(relevant))
+            if rest.strip():
+                raise ValueError(f"not a condition: {text}")
+            known = {True: "", False: "false"}[value] if isinstance(value, bool) else value
+            self._conditions[text, relevant] = known
+        return known
 
     def _evaluate(self, text: str, context: Mapping[str, int]) -> tuple[bool | str, str]:
         call = _CALL.match(text)
