@@ -94,3 +94,10 @@ prove-clients prove-contract prove-faults prove-hostile: setup
 	@$(RUN) -m proofs $(@:prove-%=%)
 audit: setup ## known vulnerabilities of what is pinned, and a list of it (.local/sbom.json, CycloneDX)
 	@$(RUN) -m proofs.dependencies
+
+.PHONY: bench-boundary bench-gpu-reduced
+bench-boundary: setup ## what the way between two of Modal's containers costs, on loopback
+	@$(RUN) bench/modal_boundary.py
+bench-gpu-reduced: setup ## that bench/gpu.py works, without a GPU; with one: python bench/gpu.py --environment <name>
+	@$(RUN) -m infra.local.model
+	@$(RUN) bench/gpu.py --reduced

@@ -138,6 +138,22 @@ async def test_a_cold_start_that_takes_too_long_is_answered_and_its_work_is_not_
     assert not [chunk for chunk in platform.newest_call().data_out if b'"delta"' in chunk.data]
 
 
+async def test_more_work_than_one_container_takes_starts_another_and_no_third(platform: Platform, tmp_path: Path):
+    await platform.scale_to_zero()
+    engine = platform.engine()
+    streams = [engine.generate(asking(f"forever {tmp_path}/{number}")) for number in range(20)]
+    waiting = [asyncio.ensure_future(anext(stream)) for stream in streams]
+    await eventually(lambda: sum(task.done() for task in waiting) == 16)  # two containers of eight
+    assert len(platform.containers.of("fu-0000")) == 2
+    assert len(platform.calls.waiting("fu-0000")) == 4
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    for stream in streams:
+        await stream.aclose()
+    await engine.close()
+
+
 async def test_its_status_is_asked_without_starting_a_container(platform: Platform):
     await platform.scale_to_zero()
     started = len(platform.containers.all)

@@ -30,7 +30,7 @@ def end_the_first_time(file: str) -> None:
 
 
 class ScriptedEngine:
-    """Answers a prompt: `count N` writes N tokens; the others are named below."""
+    """Answers a prompt: `count N` writes N tokens, `pace N M` one of them every M ms."""
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
         what, _, argument = request.messages[0].content.partition(" ")
@@ -42,6 +42,11 @@ class ScriptedEngine:
             for number in range(int(argument)):
                 yield Delta(text=f"{number} ", tokens=1)
                 await asyncio.sleep(0.001)
+        if what == "pace":
+            count, pace_ms = (int(word) for word in argument.split())
+            for number in range(count):
+                yield Delta(text=f"{number} ", tokens=1)
+                await asyncio.sleep(pace_ms / 1000)
         if what == "forever":
             try:
                 yield Delta(text="begun", tokens=1)
