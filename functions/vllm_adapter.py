@@ -30,6 +30,7 @@ from functions.validation_grammar import structural_tag_as_lark
 from infra.settings import EngineSettings, apply_process_environment
 
 _TOKENIZER_THREADS = 4
+_FORCED = "functions.forced_tokens"
 _GIVE_UP_ON_START_S = 30.0
 
 
@@ -116,6 +117,7 @@ def _start_core(settings: EngineSettings, model_path: Path) -> Core:
             disable_log_stats=True,
             use_tqdm_on_load=False,
             additional_config=_InEachProcess(),
+            **_forced_tokens(settings.forced_tokens),
             # vLLM reads a prompt and its constraint in these threads: a large one must not hold up the others.
             renderer_num_workers=_TOKENIZER_THREADS,
             # The same two switches as in validation: what was tried there is what is compiled here.
@@ -128,6 +130,23 @@ def _start_core(settings: EngineSettings, model_path: Path) -> Core:
         stat_loggers=[_quiet_statistics()],  # asks for times although statistics are off
     )
     return core
+
+
+def _forced_tokens(most: int) -> dict[str, Any]:
+    """Options by which at most so many tokens that a grammar forces are taken in one step; none where that is 0.
+
+    Both classes are imported by vLLM's own processes, by these names.
+    """
+    if most == 0:
+        return {}
+    return {
+        "scheduler_cls": f"{_FORCED}.ForcedTokenScheduler",
+        "speculative_config": {
+            "method": "custom_class",
+            "model": f"{_FORCED}.NothingGuessed",
+            "num_speculative_tokens": most,
+        },
+    }
 
 
 def _quiet_statistics() -> Any:

@@ -1,0 +1,53 @@
+"""Tokens that a grammar leaves no choice about are not decoded one by one: they are proposed, and tried in one step.
+
+vLLM asks its scheduler for the tokens that a request is to try beyond the next one (speculative decoding). Here they
+come from the request's own matcher (llguidance: `compute_ff_tokens`), where it knows what has to follow: names of
+properties, quotes, separators. The model reads them all in one pass and accepts each with the probability that it would
+have written it with under the mask, so the distribution of texts is the same as without. What is drawn with a seed has
+no drafts: with them, the same seed did not give the same text twice.
+
+Imported by an engine core's process alone, by name (`speculative_config`, `scheduler_cls`): vLLM comes with it.
+"""
+
+from typing import Any
+
+from vllm.v1.core.sched.scheduler import Scheduler
+from vllm.v1.outputs import DraftTokenIds
+
+SWITCH = "forced_tokens"
+"""False in a request's `extra_args` has each of its tokens decoded: what the gain is measured against."""
+
+
+class NothingGuessed:
+    """A proposer of vLLM's: nobody guesses anything here; what is known is known to the scheduler."""
+
+    def __init__(self, _config: Any) -> None:
+        pass
+
+    def propose(self, sampled_token_ids: list[list[int]], *_: Any, **__: Any) -> list[list[int]]:
+        """No draft for any request of the batch."""
+        return [[] for _ in sampled_token_ids]
+
+    def load_model(self, _target: Any) -> None:
+        """There is none to load."""
+
+
+class ForcedTokenScheduler(Scheduler):  # type: ignore[misc] # vLLM ships no types that a strict checker takes
+    """vLLM's scheduler; its drafts are what the grammars force."""
+
+    def update_draft_token_ids(self, draft_token_ids: DraftTokenIds) -> None:
+        """Called after every step with what was proposed for each request of its batch."""
+        for request_id in draft_token_ids.req_ids:
+            request = self.requests.get(request_id)
+            if request is not None and not request.is_finished():
+                request.spec_token_ids = [] if request.is_prefill_chunk else self._forced(request)
+
+    def _forced(self, request: Any) -> list[int]:
+        params = request.sampling_params
+        is_seeded = params.seed is not None and params.temperature > 0  # with drafts, vLLM's draws do not repeat
+        asked = params.extra_args or {}
+        if not request.use_structured_output or is_seeded or not asked.get(SWITCH, True):
+            return []
+        matcher = request.structured_output_request.grammar.ll_matcher
+        forced: list[int] = matcher.compute_ff_tokens()
+        return forced[: self.num_spec_tokens]
