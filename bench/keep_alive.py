@@ -30,8 +30,9 @@ from bench.keep_alive_policies import (  # noqa: E402
     Timetable,
     best_by_hour_usd,
     clairvoyant_usd,
+    sessions_known_usd,
 )
-from bench.keep_alive_traces import PREDICTABLE, Trace, traces  # noqa: E402
+from bench.keep_alive_traces import PREDICTABLE, Trace, sessions_of, traces  # noqa: E402
 from functions.costs import usd_per_hour  # noqa: E402
 from functions.keep_alive import EVERY_S, LONGEST_S, SHORTEST_S, KeepAlive, Terms  # noqa: E402
 from functions.keep_alive_demand import Arrival, Prices  # noqa: E402
@@ -188,6 +189,21 @@ def printed(rows: Sequence[Row], prices: Prices) -> Iterable[str]:
         )
 
 
+def sessions_known(rows: Sequence[Row], prices: Prices, work_s: float) -> Iterable[str]:
+    """What office hours cost whoever knows whether a session goes on, as parts of ten minutes' costs."""
+    of = [row for row in rows if row.family == "office hours"]
+    if not of:
+        return
+    usd = [sessions_known_usd(sessions_of(row.name), work_s, prices) for row in of]
+    ten = [row.policies["10 min"].usd for row in of]
+    parts = ", ".join(f"{row.name} {own / minutes:.2f}" for row, own, minutes in zip(of, usd, ten, strict=True))
+    yield ""
+    yield (
+        f"Office hours, kept warm exactly while a session goes on (a bound for who does not see single requests): "
+        f"{sum(usd) / sum(ten):.2f} of 10 min ({parts})."
+    )
+
+
 def main() -> None:
     settings = load_settings("production")
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -211,7 +227,7 @@ def main() -> None:
             for trace in traces(asked.azure)
             if asked.family in {None, trace.family}
         ]
-        print("\n".join(printed(results[cold_s], prices)), flush=True)
+        print("\n".join([*printed(results[cold_s], prices), *sessions_known(results[cold_s], prices, asked.warm)]))
     if asked.family is None:
         write(results, Prices(asked.gpu / 3600, asked.waited, asked.cold[0]), vars(asked))
 
@@ -231,9 +247,11 @@ def write(results: dict[float, list[Row]], prices: Prices, asked: dict[str, Any]
     (ROOT / "docs" / "images" / "keep-alive.svg").write_text(picture)
     page = ROOT / "docs" / "keep-alive.md"
     before, _, rest = page.read_text().partition(BEGIN)
-    tables = "\n".join(
-        line for cold_s, rows in results.items() for line in printed(rows, replace(prices, cold_start_s=cold_s))
-    )
+    lines: list[str] = []
+    for cold_s, rows in results.items():
+        priced = replace(prices, cold_start_s=cold_s)
+        lines += [*printed(rows, priced), *sessions_known(rows, priced, asked["warm"])]
+    tables = "\n".join(lines)
     page.write_text(f"{before}{BEGIN}\n{tables}\n{END}{rest.partition(END)[2]}")
 
 

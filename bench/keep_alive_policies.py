@@ -136,3 +136,22 @@ def best_by_hour_usd(arrivals: Sequence[float], work_s: float, prices: Prices, w
         min(sum(window_usd(prices, window, idle) for idle in idles) for window in windows) for idles in by_hour.values()
     )
     return busy_s * prices.warm_usd_per_s + prices.cold_usd(prices.cold_start_s) + idle_usd
+
+
+def sessions_known_usd(sessions: Sequence[Sequence[float]], work_s: float, prices: Prices) -> float:
+    """A bound for whoever cannot see single requests, where sessions begin at random (Poisson), seldom enough that
+    nobody would keep an engine for the next one, and go on soon enough that everybody would keep it for that.
+
+    Of who also knows, after each request, whether its session goes on: the engine is kept exactly while one does. When
+    the next session begins nobody knows, so each idle time between sessions costs a cold start for one user at least.
+    """
+    last = {own[0]: own[-1] for own in sessions}
+    usd, busy_until, lasts_until = 0.0, float("-inf"), float("-inf")
+    for at in sorted(at for own in sessions for at in own):
+        if at > busy_until:
+            idle_s = at - busy_until if lasts_until >= at else prices.break_even_s
+            usd += idle_s * prices.warm_usd_per_s
+        usd += (at + work_s - max(busy_until, at)) * prices.warm_usd_per_s
+        busy_until = at + work_s
+        lasts_until = max(lasts_until, last.get(at, at))
+    return usd

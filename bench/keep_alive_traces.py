@@ -31,13 +31,25 @@ class Trace:
 
 def office_hours(rng: random.Random, sessions_a_month: float) -> Iterator[float]:
     """Sessions of a few requests each, on working days from 9 to 18, with a break for lunch."""
+    for asked in office_sessions(rng, sessions_a_month):
+        yield from asked
+
+
+def office_sessions(rng: random.Random, sessions_a_month: float) -> Iterator[list[float]]:
+    """The same, each session by itself."""
     a_day = sessions_a_month / 20
     for day in range(28):
         if day % 7 >= 5:
             continue
         for at in poisson(rng, 8 * HOUR / a_day, 8 * HOUR):
             begins = 9 * HOUR + at + (HOUR if at > 3 * HOUR else 0)
-            yield from session(rng, BEGINS + day * DAY + begins)
+            yield list(session(rng, BEGINS + day * DAY + begins))
+
+
+def sessions_of(name: str) -> list[list[float]]:
+    """Those of which the trace of office hours with this name is made."""
+    rng = random.Random(f"office hours {name}")  # noqa: S311 - as `traces` makes it
+    return list(office_sessions(rng, float(name.split(maxsplit=1)[0].replace(",", ""))))
 
 
 def session(rng: random.Random, at: float) -> Iterator[float]:

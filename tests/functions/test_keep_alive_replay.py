@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.keep_alive import compare, families, replay
-from bench.keep_alive_policies import Fixed, clairvoyant_usd
-from bench.keep_alive_traces import BEGINS, PREDICTABLE, Trace, traces
+from bench.keep_alive_policies import Fixed, clairvoyant_usd, sessions_known_usd
+from bench.keep_alive_traces import BEGINS, MONTH_S, PREDICTABLE, Trace, office_sessions, sessions_of, traces
 from functions.keep_alive import EVERY_S, Decision
 from functions.keep_alive_demand import Arrival, Demand, IdleTime, Prices
 from functions.keep_alive_replay import EngineReplay
@@ -162,3 +162,27 @@ def test_predictable_traces_cost_what_the_documentation_promises(family: str, tm
     assert found["to_best_fixed"] <= 1.05
     assert found["to_10_min"] <= 0.6
     assert found["to_optimum"] >= 1
+
+
+def test_who_knows_that_a_session_goes_on_waits_for_it_and_for_nothing_else():
+    # Two that overlap, and one much later: idle from 105, 135 and 155 to 130, 150 and 200; started at 100 and at 9000.
+    usd = sessions_known_usd([[100.0, 150.0], [130.0, 200.0], [9000.0]], 5.0, PRICES)
+    worked_s, idle_s = 5 * 5, 25 + 15 + 45
+    warm_usd = (worked_s + idle_s) * PRICES.warm_usd_per_s
+    assert usd == pytest.approx(warm_usd + 2 * PRICES.cold_usd(PRICES.cold_start_s))
+
+
+def test_no_fixed_window_comes_below_the_bound_of_who_knows_that():
+    sessions = list(office_sessions(random.Random(3), 500))
+    trace = Trace("office hours", "", tuple(sorted(at for own in sessions for at in own)), MONTH_S)
+    bound = sessions_known_usd(sessions, 2.7, PRICES)
+    for window in (2.0, 60.0, 600.0):
+        engine = replay(trace, Fixed(window), PRICES, work_s=2.7, every_s=MONTH_S)
+        usd = engine.warm_s * PRICES.warm_usd_per_s + sum(engine.waits_s) * PRICES.waited_usd_per_s
+        assert usd > bound
+    assert clairvoyant_usd(trace.arrivals, 2.7, PRICES) < bound
+
+
+def test_the_sessions_are_those_of_the_trace():
+    (trace,) = (one for one in traces(Path("nowhere")) if one.name == "250 sessions a month")
+    assert sorted(at for own in sessions_of(trace.name) for at in own) == list(trace.arrivals)
