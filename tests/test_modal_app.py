@@ -22,6 +22,14 @@ SCHEDULES = {
     "monthly_report": "0 3 1 * *",
 }
 
+MINUTES = {
+    "keep_alive": 5,
+    "cost_check": 5,
+    "incremental_maintenance": 30,
+    "nightly_maintenance": 60,
+    "monthly_report": 30,
+}
+
 
 @dataclass(frozen=True)
 class Deployed:
@@ -110,7 +118,12 @@ def test_the_web_tier_is_one_asgi_application(deployed: Deployed):
     assert web.max_concurrent_inputs == settings.max_concurrent_requests
     assert web.resources.milli_cpu == settings.cpu * 1000
     assert web.resources.memory_mb == settings.memory_mib
-    assert web.autoscaler_settings.min_containers == settings.min_containers
+    autoscaler = web.autoscaler_settings
+    assert autoscaler.min_containers == settings.min_containers
+    assert autoscaler.max_containers == settings.max_containers
+    assert autoscaler.scaledown_window == settings.scaledown_window_s
+    assert not web.checkpointing_enabled
+    assert not web.retry_policy.retries
     assert not web.resources.gpu_config.count
 
 
@@ -134,12 +147,25 @@ def test_weights_are_written_by_one_function_and_never_by_the_web_tier(deployed:
     assert deployed.volumes("web") == {weights: ("lift-sys-weights", True)}
 
 
+def test_helpers_have_bounds_of_their_own(deployed: Deployed):
+    embed, prepare = deployed.function("embed"), deployed.function("prepare")
+    assert (embed.resources.milli_cpu, embed.resources.memory_mb, embed.timeout_secs) == (2000, 2048, 120)
+    assert (embed.autoscaler_settings.max_containers, embed.max_concurrent_inputs) == (4, 8)
+    assert (prepare.timeout_secs, prepare.retry_policy.retries) == (7200, 3)
+    for function in (embed, prepare):
+        assert not function.resources.gpu_config.count
+        assert not function.webhook_config.type
+        assert not function.schedule.WhichOneof("schedule_oneof")
+
+
 def test_jobs_run_at_their_times_once_at_a_time(deployed: Deployed):
     for job, cron in SCHEDULES.items():
         function = deployed.function(job)
         assert (function.schedule.cron.cron_string, function.schedule.cron.timezone) == (cron, "UTC")
         assert function.autoscaler_settings.max_containers == 1
         assert function.retry_policy.retries == 2
+        assert function.retry_policy.initial_delay_ms == 10_000
+        assert function.timeout_secs == MINUTES[job] * 60
     assert not deployed.function("web").schedule.WhichOneof("schedule_oneof")
 
 
@@ -169,6 +195,9 @@ def test_images_hold_what_the_locks_say_and_know_their_environment(deployed: Dep
         assert [step for step in steps if "pip install" in step and "--no-deps" in step and lock in step]
         assert f"ENV LIFT_SYS_ENV={deployed.settings.environment}" in steps
         assert not [step for step in steps if ":latest" in step]
+    engine = deployed.deployment.image_steps(deployed.function("Engine.*").image_id)
+    assert "FROM nvidia/cuda:13.0.1-devel-ubuntu22.04" in engine
+    assert {"ENV TORCH_NCCL_ENABLE_MONITORING=0", "ENV TORCHINDUCTOR_COMPILE_THREADS=1"} <= set(engine)
 
 
 @pytest.mark.parametrize(
