@@ -47,6 +47,10 @@ class _Sharing:
 
     def _share(self, value: dict[str, Any]) -> None:
         """List in each part, and in `value` itself, the names of what holds together with it."""
+        if "$ref" in value and _is_closed(value):
+            parts = _in_parts(value)
+            value.clear()
+            value.update(parts)
         own = dict.fromkeys(_properties(value))
         for part in _parts(value, "allOf"):
             own |= self._names(part, DEEPEST)
@@ -98,11 +102,21 @@ class _Sharing:
         for step in part["$ref"][2:].split("/"):
             name = step.replace("~1", "/").replace("~0", "~")
             found = found.get(name) if isinstance(found, dict) else None
-        return found if isinstance(found, dict) and "$ref" not in found and "$id" not in found else part
+        if not isinstance(found, dict) or "$id" in found:
+            return part
+        if "$ref" in found:
+            return _in_parts(found) if _is_closed(found) else part
+        return found
 
 
 def _is_closed(schema: dict[str, Any]) -> bool:
     return isinstance(schema.get("properties"), dict) and "additionalProperties" not in schema
+
+
+def _in_parts(schema: dict[str, Any]) -> dict[str, Any]:
+    """A reference beside properties, as a part beside them."""
+    rest = {keyword: value for keyword, value in schema.items() if keyword != "$ref"}
+    return {**rest, "allOf": [{"$ref": schema["$ref"]}, *_parts(schema, "allOf")]}
 
 
 def _properties(schema: Any) -> dict[str, Any]:

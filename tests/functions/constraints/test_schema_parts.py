@@ -16,12 +16,19 @@ ONE = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["
 OTHER = {"type": "object", "properties": {"b": {"type": "integer"}}, "required": ["b"]}
 DEFINED = {"definitions": {"one": ONE, "other": OTHER}}
 BOTH = '{"a":"x","b":1}'
+OTHER_WAY = '{"b":1,"a":"x"}'
 CASES: list[tuple[dict[str, Any], str, str]] = [
     ({**OTHER, "required": ["b", "c"]}, '{"b":1,"c":[2]}', '{"b":1}'),
     ({"allOf": [ONE, OTHER]}, BOTH, '{"a":"x"}'),
     ({"allOf": [{"$ref": "#/definitions/one"}, {"$ref": "#/definitions/other"}], **DEFINED}, BOTH, '{"b":1}'),
     ({"allOf": [{"$ref": "#/definitions/one"}], **OTHER, **DEFINED}, BOTH, '{"b":1}'),
     ({"allOf": [{"allOf": [ONE]}, {"anyOf": [OTHER, {"$ref": "#/definitions/one"}]}], **DEFINED}, BOTH, '{"b":1}'),
+    ({"$ref": "#/definitions/one", **OTHER, **DEFINED}, OTHER_WAY, '{"b":1}'),
+    (
+        {"$ref": "#/$defs/x", "properties": {"c": {}}, "$defs": {"x": {"$ref": "#/$defs/y", **OTHER}, "y": ONE}},
+        OTHER_WAY,
+        "1",
+    ),
     ({**ONE, "anyOf": [OTHER, {"properties": {"c": {}}, "required": ["c"]}]}, BOTH, '{"a":"x"}'),
 ]
 
