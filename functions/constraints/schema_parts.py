@@ -48,9 +48,9 @@ class _Sharing:
     def _share(self, value: dict[str, Any]) -> None:
         """List in each part, and in `value` itself, the names of what holds together with it."""
         if "$ref" in value and _is_closed(value):
-            parts = _in_parts(value)
+            apart = _in_parts(value)
             value.clear()
-            value.update(parts)
+            value.update(apart)
         own = dict.fromkeys(_properties(value))
         for part in _parts(value, "allOf"):
             own |= self._names(part, DEEPEST)
