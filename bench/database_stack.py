@@ -152,11 +152,11 @@ async def started(directory: Path) -> AsyncIterator[Stack]:
 
 
 @asynccontextmanager
-async def answering_at_once() -> AsyncIterator[str]:
-    """Base URL of an idle server, in a process of its own."""
+async def answering_at_once(body: str = "true") -> AsyncIterator[str]:
+    """Base URL of an idle server, in a process of its own, that answers `body`, which is JSON."""
     script = Path(__file__).with_name("idle_server.py")
     pipe = asyncio.subprocess.PIPE
-    server = await asyncio.create_subprocess_exec(sys.executable, str(script), stdin=pipe, stdout=pipe)
+    server = await asyncio.create_subprocess_exec(sys.executable, str(script), body, stdin=pipe, stdout=pipe)
     assert server.stdin
     assert server.stdout
     try:

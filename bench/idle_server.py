@@ -1,4 +1,4 @@
-"""A server that answers `true` to every call at once: what is measured over it is the client.
+"""A server that answers every call at once, with `true` or the JSON it was given: what is measured is the client.
 
 It prints its port, and ends with its standard input.
 """
@@ -9,9 +9,10 @@ from typing import cast
 
 import uvloop
 
+BODY = sys.argv[1].encode() if len(sys.argv) > 1 else b"true"
 ANSWER = (
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\ncontent-range: 0-0/*\r\n"
-    b"content-length: 4\r\n\r\ntrue"
+    b"content-length: %d\r\n\r\n%b" % (len(BODY), BODY)
 )
 END_OF_HEAD = b"\r\n\r\n"
 

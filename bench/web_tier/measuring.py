@@ -9,12 +9,12 @@ from bench.web_tier.load import closed_loop, open_loop, percentile
 from bench.web_tier.process_time import children, processor_seconds, resident_mib
 from bench.web_tier.servers import Server
 
-CLIENTS = 16
+CLIENTS = 8
 Row = dict[str, float]
 
 
 async def capacities(servers: Sequence[Server], rounds: int, requests: int) -> dict[str, list[Row]]:
-    """A closed loop of 16 clients, each round of each server: what a request costs it, and the database."""
+    """A closed loop of eight clients, each round of each server: what a request costs it, and the database."""
     taken: dict[str, list[Row]] = {server.name: [] for server in servers}
     for server in servers:
         await closed_loop(server.target, clients=CLIENTS, requests=requests)  # warm
