@@ -25,8 +25,8 @@ CASES = 15  # random ones of each operation and kind; the boundary cases are the
 # not compile (400, 422), a key used twice (409, 422), an ETag of an older version (412).
 CONFIGURATION = """
 request-timeout = 300
-[checks.max_response_time]
-enabled = false
+[checks]
+max_response_time = 300
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 422, 428, 429]
 """

@@ -45,7 +45,7 @@ class TextCompletionBody(CompletionBody):
     response_format: ResponseFormat | None = None
     structured_outputs: StructuredOutputs | None = None
     echo: Literal[False] = False
-    best_of: Literal[1] = 1
+    best_of: int = Field(default=1, ge=1, le=1)
 
 
 class CompletionReply:

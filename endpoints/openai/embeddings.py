@@ -35,7 +35,7 @@ class EmbeddingBody(Body):
         description="One text or several. Lists of tokens are not taken."
     )
     encoding_format: Literal["float", "base64"] = "float"
-    dimensions: Literal[384] | None = Field(default=None, description="Only the model's own.")
+    dimensions: int | None = Field(default=None, ge=384, le=384, description="Only the model's own.")
 
 
 @router.post(

@@ -64,7 +64,7 @@ class Offer:
 
 def offer(tools: Sequence[FunctionTool] | None, choice: ToolChoice | None) -> Offer | None:
     """None where nothing may be called. Raises `Refused` for a choice that the tools do not allow."""
-    if choice == "none" or (not tools and choice in {None, "auto"}):
+    if choice == "none" or (not tools and (choice is None or choice == "auto")):
         return None
     if not tools:
         raise Refused("/tool_choice", "there are no tools to choose from")

@@ -80,6 +80,7 @@ def error_of(response: httpx.Response, status: int) -> dict[str, Any]:
         ({"structured_outputs": {"regex": "a", "choice": ["b"]}}, "structured_outputs"),
         ({"response_format": {"type": "json_object"}, "structured_outputs": {"regex": "a"}}, "structured_outputs"),
         ({"tool_choice": "required"}, "tool_choice"),
+        ({"tool_choice": {"type": "function", "function": {"name": "h"}}}, "tool_choice"),
         ({"tools": [TOOL, TOOL]}, "tools[1].function.name"),
         (
             {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "h"}}},
