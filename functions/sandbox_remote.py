@@ -81,7 +81,7 @@ class ModalSandbox(ChildSandbox):
                 return await self._exchange(sandbox, as_sent(job, judged_by))
         except TimeoutError:
             return self._timed_out()
-        except modal.exception.Error as error:
+        except Exception as error:
             _log.warning("a sandbox was lost", error=type(error).__name__, detail=str(error)[:500])
             raise Unavailable("the sandbox", "it was lost") from error
         finally:

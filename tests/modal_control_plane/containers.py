@@ -19,6 +19,7 @@ from tests.modal_control_plane.calls import Call, Calls, lost
 from tests.modal_control_plane.deployment import App, Deployment
 from tests.modal_control_plane.dicts import Dicts
 from tests.modal_control_plane.rpc import Service, served
+from tests.modal_control_plane.sandboxes import Sandboxes
 
 HEARTBEAT_S = 14.5
 
@@ -108,6 +109,8 @@ class Containers:
         *,
         secrets: Mapping[str, Mapping[str, str]] | None = None,
         restore_snapshots: bool = False,
+        sandboxes: Sandboxes | None = None,
+        trusted: Path | None = None,
     ) -> None:
         self.all: list[Container] = []
         self.dicts = Dicts()
@@ -117,6 +120,8 @@ class Containers:
         self._directory = directory
         self._secrets = secrets or {}
         self._restore_snapshots = restore_snapshots
+        self._sandboxes = sandboxes or Sandboxes()
+        self._trusted = trusted
         self._numbers = itertools.count()
         self._lives: dict[str, asyncio.Task[None]] = {}
         calls.on_change = self._scale
@@ -184,7 +189,7 @@ class Containers:
 
     @asynccontextmanager
     async def _socket(self, home: Path, container: Container) -> AsyncIterator[str]:
-        service = Service(container, self._calls, self.dicts, self.billing, self._deployment)
+        service = Service(container, self._calls, self.dicts, self.billing, self._sandboxes, self._deployment)
         async with AsyncExitStack() as stack:
             yield await stack.enter_async_context(served(service, socket=home / "s"))
         assert not service.unknown_calls, service.unknown_calls
@@ -217,6 +222,7 @@ class Containers:
             "MODAL_CONTAINER_ARGUMENTS_PATH": str(home / "arguments"),
             "MODAL_RESTORE_STATE_PATH": str(home / "restored"),
             **({"MODAL_ENABLE_SNAP_RESTORE": "1"} if self._restore_snapshots else {}),
+            **({"SSL_CERT_FILE": str(self._trusted)} if self._trusted else {}),
             **image,
             **{name: value for secret in secrets for name, value in self._secrets.get(secret, {}).items()},
         }

@@ -10,9 +10,13 @@ class Dicts:
 
     def __init__(self) -> None:
         self.entries: defaultdict[str, dict[bytes, bytes]] = defaultdict(dict)
+        self.found: list[bytes] = []
+        """Keys that were asked for and were there."""
 
     async def DictGet(self, request: api_pb2.DictGetRequest) -> api_pb2.DictGetResponse:
         value = self.entries[request.dict_id].get(request.key)
+        if value is not None:
+            self.found.append(request.key)
         return api_pb2.DictGetResponse(found=value is not None, value=value)
 
     async def DictUpdate(self, request: api_pb2.DictUpdateRequest) -> api_pb2.DictUpdateResponse:

@@ -1,6 +1,7 @@
 """Modal's gRPC service over plain methods: a coroutine answers a unary call, an async generator a streaming one."""
 
 import inspect
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -62,17 +63,19 @@ def _streaming(method: Callable[[Any], AsyncIterator[Any]]) -> Call:
 
 
 @asynccontextmanager
-async def served(service: Service, *, socket: Path | None = None) -> AsyncIterator[str]:
+async def served(
+    service: Service, *, socket: Path | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
     """Serve on a free port of 127.0.0.1, or on a Unix socket; yields the address as Modal's client takes it."""
     server = Server([service])
     if socket is not None:
         await server.start(path=str(socket))
         address = f"unix://{socket}"
     else:
-        await server.start("127.0.0.1", 0)
+        await server.start("127.0.0.1", 0, ssl=tls)
         listening = server._server  # grpclib has no public way to learn the port it was given
         assert listening is not None
-        address = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        address = f"{'https' if tls else 'http'}://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     try:
         yield address
     finally:

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import signal
+import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -69,10 +70,11 @@ class Sandboxes:
         self._of_task: defaultdict[str, list[Command]] = defaultdict(list)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[None]:
+    async def open(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[None]:
+        """`tls` is for clients in containers: to them the router is another machine."""
         service = Service(_Router(self), of=TaskCommandRouterBase)
         try:
-            async with served(service) as self._router:
+            async with served(service, tls=tls) as self._router:
                 yield
         finally:
             for task in list(self._of_task):
