@@ -11,22 +11,19 @@ import os
 import subprocess
 import sys
 import tempfile
-import uuid
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from bench.database_stack import Stack, answering_at_once, started
+from bench.database_stack import Stack, started
 from bench.web_tier.litellm_proxy import litellm
 from bench.web_tier.load import closed_loop
 from bench.web_tier.measuring import Row, capacities, latencies, medians, ratio
 from bench.web_tier.phases import FILE
 from bench.web_tier.process_time import processor_seconds
 from bench.web_tier.servers import OTHER_CORES, caller_with_key, place_of, serving
-from functions.callers import Caller
 
 RESULT = Path(__file__).resolve().parents[2] / "bench" / "results" / "web_tier.json"
 NAMES = ("ours", "bare_with_database", "bare")
@@ -40,8 +37,6 @@ async def measure(stack: Stack, directory: Path, options: Any) -> dict[str, Any]
     async with AsyncExitStack() as life:
         servers = [await life.enter_async_context(serving(name, place, key)) for name in NAMES]
         servers.append(await life.enter_async_context(litellm(directory)))
-        idle = replace(place, url=await life.enter_async_context(answering_at_once(_whatever_is_asked(caller))))
-        servers.append(await life.enter_async_context(serving("ours", idle, key, called="ours, idle database")))
         rounds = await capacities(servers, options.rounds, options.requests)
         rows = {name: medians(these) for name, these in rounds.items()}
         rate = rows["litellm"]["requests_s"] * KEEPS_UP
@@ -65,12 +60,6 @@ async def measure(stack: Stack, directory: Path, options: Any) -> dict[str, Any]
         "p50_to_litellm": round(times["ours"]["p50_ms"] / times["litellm"]["p50_ms"], 3),
         "p99_to_litellm": round(times["ours"]["p99_ms"] / times["litellm"]["p99_ms"], 3),
     }
-
-
-def _whatever_is_asked(caller: Caller) -> str:
-    """One answer for `lookup_api_key`, `admit` and `settle`."""
-    key = {"key_id": str(uuid.uuid4()), "user_id": caller.user_id, "scopes": ["generate"]}
-    return json.dumps({**key, "expires_at": None, "email": None, "limits": []})
 
 
 def _import_cost() -> Row:
