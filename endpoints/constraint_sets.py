@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from pydantic.config import JsonDict
 from starlette.requests import Request
 from starlette.responses import Response
@@ -49,7 +49,7 @@ class CompileBody(BaseModel):
     constraints: list[Any] = Field(description="Each with a name and, if a machine is to act on it, a typed rule.")
     language: Language | None = Field(default=None, description="Of the text. Named, it makes any text code in it.")
     formats: list[Format] | None = Field(default=None, description="The forms to answer with; else all there are.")
-    optimize: bool = Field(default=True, description="Write lists of words by their common beginnings.")
+    optimize: StrictBool = Field(default=True, description="Write lists of words by their common beginnings.")
 
     def given(self) -> dict[str, Any]:
         """The constraint set alone."""

@@ -7,7 +7,9 @@ from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -70,7 +72,13 @@ class GuardedRoute(APIRoute):
                 await (await services_of(request)).maintenance.require_off()
             if takes_body:
                 require_json(request)
-            return await self.serve(JsonRequest(request.scope, request.receive), handle)
+            try:
+                return await self.serve(JsonRequest(request.scope, request.receive), handle)
+            except HTTPException as error:
+                # FastAPI takes what is wrong with a body's values for a body that cannot be read.
+                if isinstance(error.__cause__, RequestValidationError):
+                    raise error.__cause__ from None
+                raise
 
         return guarded
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from proofs.product import HARMLESS, Product
+from proofs.product import Product, harmless
 from proofs.relay import Mode
 
 MODES: tuple[Mode, ...] = ("slow", "refusing", "half-open", "resetting", "wrong")
@@ -97,7 +97,7 @@ async def _reaction(server: Product, name: str, fault: AbstractAsyncContextManag
         async with fault:
             for label, response, seconds in await asyncio.gather(
                 _timed("GET /api/sessions", client.get("/api/sessions")),
-                _timed("POST /api/generate", client.post("/api/generate", json=HARMLESS)),
+                _timed("POST /api/generate", client.post("/api/generate", json=harmless())),
                 _timed("GET /health", client.get("/health")),
             ):
                 slowest = max(slowest, seconds)
@@ -133,7 +133,7 @@ async def _served(client: httpx.AsyncClient) -> None:
     async with asyncio.timeout(RECOVERY_S):
         while True:
             listed = await client.get("/api/sessions")
-            written = await client.post("/api/generate", json=HARMLESS)
+            written = await client.post("/api/generate", json=harmless())
             if listed.status_code == written.status_code == 200:
                 return
             await asyncio.sleep(0.1)

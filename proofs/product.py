@@ -5,6 +5,7 @@ gateway stands a relay that can be told to fail (`proofs.relay`).
 """
 
 import asyncio
+import itertools
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx
@@ -31,7 +33,12 @@ from proofs.relay import Relay
 ROOT = Path(__file__).resolve().parents[1]
 READY_S = 600
 UNLIMITED = {"reads": 1_000_000, "generations": 1_000_000, "expensive": 1_000_000, "concurrent": 32}
-HARMLESS = {"prompt": "Say yes.", "regex": "(yes|no)", "max_tokens": 4, "temperature": 0}
+_numbers = itertools.count(1)
+
+
+def harmless() -> dict[str, Any]:
+    """A normal request, another one each time: the same again would be answered without the engine."""
+    return {"prompt": f"Say yes, {next(_numbers)} times.", "regex": "(yes|no)", "max_tokens": 4, "temperature": 0}
 
 
 @dataclass(frozen=True)

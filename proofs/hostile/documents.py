@@ -138,7 +138,7 @@ def _fits(field: str, kind: str, number: str) -> bool:
     try:
         value = float(number)
     except ValueError:
-        return number == '"1"'
+        return number in ('"1"', "true")  # as lenient as OpenAI's own
     if number[:1] in "+." or number in ("01", "5.", "1_000", "NaN", "Infinity"):
         return False
     ranges = {"max_tokens": (1, 1e9), "temperature": (0, 2), "top_p": (1e-9, 1), "seed": (0, 2**63 - 1)}

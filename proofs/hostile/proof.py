@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 from proofs.hostile.corpus import corpus
 from proofs.hostile.inputs import Input
 from proofs.hostile.sending import Outcome, send
-from proofs.product import HARMLESS, Product
+from proofs.product import Product, harmless
 
 BATCH, AT_ONCE = 50, 8
+BUSY, COMING_AGAIN = 503, 5
+"""A machine too busy to try a constraint in time says so, and decides nothing: one comes again, as it says."""
 SLOWER = 4.0
 """So many times its usual time a normal request may take right after a batch; the best of three counts."""
 GROWTH_MIB = 150
@@ -28,7 +30,7 @@ async def normal_s(server: Product) -> float:
     """Seconds of a normal request."""
     async with server.client() as client:
         began = time.monotonic()
-        answer = await client.post("/api/generate", json=HARMLESS)
+        answer = await client.post("/api/generate", json=harmless())
         assert answer.status_code == 200, answer.text
         assert answer.json()["text"] in ("yes", "no"), answer.text
         return time.monotonic() - began
@@ -41,7 +43,12 @@ async def run_batch(server: Product, batch: Sequence[Input]) -> list[Outcome]:
 
     async def in_turn(one: Input) -> Outcome:
         async with turns:
-            return await send(address.hostname or "", address.port or 0, server.key, one)
+            for _ in range(COMING_AGAIN):
+                outcome = await send(address.hostname or "", address.port or 0, server.key, one)
+                if outcome.status != BUSY or "retry-after" not in outcome.head:
+                    break
+                await asyncio.sleep(1)
+            return outcome
 
     return list(await asyncio.gather(*map(in_turn, batch)))
 

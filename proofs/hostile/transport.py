@@ -85,7 +85,7 @@ HEADERS: list[tuple[str, dict[str, str], set[int]]] = [
     ("a broken request id", {"x-request-id": "'; drop table x; --" * 50}, {200}),
     ("an empty idempotency key", {"idempotency-key": ""}, {422}),
     ("a long idempotency key", {"idempotency-key": "a" * 256}, {422}),
-    ("an idempotency key of odd characters", {"idempotency-key": "\u00e4\u2028"}, {422}),
+    ("an idempotency key of odd characters", {"idempotency-key": "\u00e4\u2028"}, {200, 422}),
     ("all languages", {"accept-language": ",".join(["de;q=0.1"] * 2_000)}, {200}),
     ("odd accept", {"accept": "text/event-stream;q=x, ;;;,,,"}, {200}),
     ("accept nothing", {"accept": "image/png"}, {200, 406}),
@@ -173,7 +173,10 @@ def _framing() -> Iterator[Input]:
         "HTTP/2's preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {400, 404, 405, CLOSED}),
         "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500), {400, CLOSED}),
         "noise": (bytes(range(256)) * 40, {400, CLOSED}),
-        "an endless line": (b"GET /" + b"a" * 300_000, {400, 414, CLOSED}),
+        "an endless line": (
+            b"GET /" + b"a" * 300_000 + b" HTTP/1.1\r\nhost: a\r\n" + CLOSE + b"\r\n",
+            {400, 404, 414, CLOSED},
+        ),
         "endless heads": (
             b"GET /health HTTP/1.1\r\n" + b"x-a: b\r\n" * 40_000 + CLOSE + b"\r\n",
             {200, 400, 431, CLOSED},

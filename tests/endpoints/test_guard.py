@@ -1,6 +1,7 @@
 from fastapi import APIRouter, FastAPI
 
 from endpoints.guard import GuardedRoute, Reader, unguarded_routes
+from tests.endpoints.conftest import Web
 
 
 def test_a_route_that_forgets_its_scope_or_its_class_is_found():
@@ -22,3 +23,10 @@ def test_a_route_that_forgets_its_scope_or_its_class_is_found():
     app.include_router(plain)
     app.mount("/mounted", FastAPI())
     assert unguarded_routes(app) == ["/api/no-scope", "/api/no-class", "/mounted"]
+
+
+async def test_what_could_not_be_stored_is_refused_with_its_place(web: Web):
+    _, client = await web.user_client()
+    answer = await client.post("/api/generate", json={"prompt": "x", "choice": ["a", "b\0"]})
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/choice/1"]
