@@ -151,7 +151,7 @@ async def test_what_needs_no_database_goes_on_and_is_booked_once(web: Web):
         (user.id, None), (user.id, key["id"]), (user.id, None)
     ]  # fmt: skip
     assert all((row["endpoint"], row["state"], row["prompt_tokens"]) == ("generate", "settled", 20) for row in rows)
-    assert all(row["settled_at"] - row["created_at"] < timedelta(seconds=10) for row in rows), "not all of the outage"
+    assert all(row["settled_at"] - row["created_at"] < timedelta(minutes=1) for row in rows), "not all of the outage"
     assert [row["cost_usd"] > 0 for row in rows] == [True] * 3
     budgets = await fetch(web.stack.dsn, "select spent_usd, reserved_usd from public.budgets where key_id is null")
     assert [tuple(b) for b in budgets] == [(sum(row["cost_usd"] for row in rows), 0)] * 2
