@@ -31,7 +31,7 @@ class Database:
     def __init__(self, url: str, anon_key: str, *, timeout_s: float = 5.0) -> None:
         self._anon_key = anon_key
         self._timeout_s = timeout_s
-        self._session = DatabaseSession(url, _refuse_other_voices)
+        self._session = DatabaseSession(_refuse_other_voices)
         self._client = AsyncPostgrestClient(
             f"{url.rstrip('/')}/rest/v1",
             headers={"apikey": anon_key},
