@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -56,6 +57,7 @@ async def modal_process(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        preexec_fn=_hear_interrupts,
     )
     try:
         yield process
@@ -63,6 +65,11 @@ async def modal_process(
         if process.returncode is None:
             process.kill()
             await process.communicate()
+
+
+def _hear_interrupts() -> None:
+    """Of a shell's background jobs SIGINT is ignored, and a child inherits that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def copy_of_the_tree(directory: Path, change: Callable[[dict[str, Any]], None] = lambda _: None) -> Path:
