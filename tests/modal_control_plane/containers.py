@@ -18,6 +18,7 @@ from tests.modal_control_plane.billing import Billing
 from tests.modal_control_plane.calls import Call, Calls, lost
 from tests.modal_control_plane.deployment import App, Deployment
 from tests.modal_control_plane.dicts import Dicts
+from tests.modal_control_plane.process_tree import peers_of
 from tests.modal_control_plane.rpc import Service, served
 from tests.modal_control_plane.sandboxes import Sandboxes
 
@@ -34,6 +35,7 @@ class Container:
         self.is_stopping = False
         self.has_worked = False
         self.checkpoints = 0
+        self.peers_at_checkpoint: set[int] = set()
         self.failure: api_pb2.GenericResult | None = None
         self.log = b""
         self.process: asyncio.subprocess.Process | None = None
@@ -65,6 +67,8 @@ class Container:
 
     async def ContainerCheckpoint(self, _request: api_pb2.ContainerCheckpointRequest) -> Empty:
         self.checkpoints += 1
+        assert self.process is not None
+        self.peers_at_checkpoint = peers_of(self.process.pid)
         return Empty()
 
     async def TaskResult(self, request: api_pb2.TaskResultRequest) -> Empty:

@@ -12,9 +12,12 @@ import httpx
 import pytest
 from modal_proto import api_pb2
 
+from endpoints.version import VERSION
 from functions.weights import COMPLETE
+from infra import telemetry_names as names
 from infra.local.gateway import Gateway
 from infra.local.postgres import SUPERUSER, EmbeddedPostgres
+from infra.smoke import Smoke
 from tests.database_fixtures import KEYS, Stack, execute, fetch
 from tests.modal_control_plane.calls import Calls
 from tests.modal_control_plane.certificate import loopback_certificate
@@ -36,6 +39,7 @@ SCHEMA = {
 
 ENDLESS = {"prompt": "Count upwards, for ever.", "max_tokens": 1000}
 STREAM = {"Accept": "text/event-stream"}
+TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 
 
 @dataclass(frozen=True)
@@ -217,18 +221,59 @@ async def test_generation_streams_from_the_engines_container_and_stops_with_its_
     assert json.loads(answer.json()["text"])["colour"] in {"red", "green"}
     (engine,) = running.containers.of(running.app.function_ids["Engine.*"])
     assert engine.checkpoints == 1
+    assert not engine.peers_at_checkpoint, "a connection in a snapshot is one that many containers believe to have"
 
     async with running.http.stream("POST", "/api/generate", json=ENDLESS, headers=STREAM) as stream:
-        async for line in stream.aiter_lines():
-            if line.startswith("event: delta"):
-                break
+        await first_text_of(stream)
     async with asyncio.timeout(5):
         while engine.running():  # noqa: ASYNC110 - of another process
             await asyncio.sleep(0.05)
     assert (await running.http.get("/health")).json()["engine"]["state"] == "ready"
-    await engine.stop()
-    async with asyncio.timeout(30):
-        while running.containers.of(engine.function_id):  # noqa: ASYNC110 - of another process
+
+
+async def test_an_engine_that_is_lost_in_mid_stream_is_said_so_and_its_work_is_settled(running: Running):
+    (engine,) = running.containers.of(running.app.function_ids["Engine.*"])
+    async with running.http.stream("POST", "/api/generate", json=ENDLESS, headers=STREAM) as stream:
+        lines = await first_text_of(stream)
+        assert engine.process is not None
+        engine.process.kill()
+        text = "\n".join([line async for line in lines])
+    assert "event: error" in text
+    assert "engine-unavailable" in text
+    assert "lost while it was writing" in text
+    rows = await fetch(running.stack.dsn, "select state from public.generations order by created_at")
+    assert rows[-1]["state"] == "released"  # it is not the caller's to pay for
+    assert {row["state"] for row in rows} <= {"released", "settled"}
+
+
+async def test_the_next_engine_takes_over_and_a_deployment_that_works_is_said_to(running: Running):
+    said: list[str] = []
+    well = await Smoke(running.http, version=VERSION, patience_s=0.0).run(said.append, with_key=True)
+    assert well, "".join(said) + running.logs()
+
+
+async def test_one_trace_goes_through_both_containers_and_is_sent_before_they_end(running: Running):
+    request = {"prompt": "A colour.", "max_tokens": 4}
+    traced = {"traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01"}
+    assert (await running.http.post("/api/generate", json=request, headers=traced)).status_code == 200
+    ids = [running.app.function_ids[tag] for tag in ("web", "Engine.*")]
+    containers = [container for function_id in ids for container in running.containers.of(function_id)]
+    for container in containers:
+        await container.stop()
+    async with asyncio.timeout(60):
+        while any(c.process and c.process.returncode is None for c in containers):  # noqa: ASYNC110 - other processes
             await asyncio.sleep(0.05)
-    assert engine.process is not None
-    assert engine.process.returncode == 0, engine.log.decode()
+    assert {c.process.returncode for c in containers if c.process} == {0}, running.logs()
+    spans = [span for span in running.telemetry.spans if span.trace_id.hex() == TRACE_ID]
+    (call,) = [span for span in spans if span.name == names.ENGINE_CALL]
+    assert [span.name for span in spans if span.parent_span_id == call.span_id], [span.name for span in spans]
+    assert len({span.span_id for span in spans}) == len(spans)
+
+
+async def first_text_of(stream: httpx.Response) -> AsyncIterator[str]:
+    """The lines that are left, after the first token."""
+    lines = stream.aiter_lines()
+    async for line in lines:
+        if line.startswith("event: delta"):
+            break
+    return lines
