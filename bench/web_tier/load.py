@@ -46,6 +46,11 @@ class _Connection(asyncio.Protocol):
         self._transport.write(request)
         return await self._answer
 
+    @property
+    def is_open(self) -> bool:
+        """A server closes what has been idle for some seconds."""
+        return not self._transport.is_closing()
+
     def close(self) -> None:
         self._transport.close()
 
@@ -94,6 +99,7 @@ async def open_loop(target: Target, *, per_second: float, seconds: float) -> lis
     every: list[_Connection] = [*idle]
 
     async def one(due: float) -> None:
+        idle[:] = [connection for connection in idle if connection.is_open]
         connection = idle.pop() if idle else await target.connect()
         if connection not in every:
             every.append(connection)
