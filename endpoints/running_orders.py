@@ -185,7 +185,7 @@ class RunningOrders:
             order.end("failed", failure)
             if not order.session_id:
                 raise
-        except Exception:
+        except Exception:  # whoever follows the order must hear of its end, whatever ended it
             order.end("failed", Unavailable("the work", "something went wrong on our side"))
             if not order.session_id:
                 raise

@@ -34,6 +34,16 @@ async def test_a_page_loaded_again_in_mid_stream_goes_on_where_it_was(console: C
     await expect(page.get_by_text("version 3, just now")).to_be_visible()
 
 
+async def test_a_page_that_shows_work_under_way_asks_for_its_end_whatever_version_it_has(
+    console: Console, scripted: ScriptedEngine
+):
+    """Between the page and its stream the work may end, with the version that the page has already."""
+    scripted.pause_s = 0.1
+    page = await console.developer()
+    await console.order(page, "sum the even numbers", follow=False)
+    assert (await page.locator("[data-live]").get_attribute("sse-connect") or "").endswith("/live?version=0")
+
+
 async def test_a_connection_that_was_lost_comes_back(console: Console, scripted: ScriptedEngine):
     scripted.pause_s = 0.02
     page = await console.developer()
