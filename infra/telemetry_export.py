@@ -7,7 +7,7 @@ did not arrive is counted (`lift_sys.telemetry.export_failures`, which arrives w
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Thread
 from typing import Any, Final
@@ -87,7 +87,7 @@ def exported(
         yield
     finally:
         telemetry.replace_recorders(None)
-        _flush(tracers.shutdown, meters.shutdown)
+        _flush({tracers.shutdown: span_exporter, meters.shutdown: metric_exporter})
 
 
 def _made_late(late: telemetry.LateSpan, resource: Resource) -> ReadableSpan:
@@ -139,13 +139,16 @@ def _sampler(ratio: float) -> ParentBased:
     return ParentBased(by_trace, remote_parent_sampled=by_trace)
 
 
-def _flush(*shutdowns: Callable[[], object]) -> None:
-    """All at once, and not for ever: threads that wait for a receiver end with the process."""
-    threads = [Thread(target=shutdown, daemon=True, name="telemetry-flush") for shutdown in shutdowns]
+def _flush(shutdowns: Mapping[Callable[[], object], OTLPSpanExporter | OTLPMetricExporter]) -> None:
+    """All at once, and not for ever: an exporter that has not sent all by then is told to give up."""
+    threads = {Thread(target=shutdown, daemon=True, name="telemetry-flush"): end for shutdown, end in shutdowns.items()}
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join(_FLUSH_S)
+    until = time.monotonic() + _FLUSH_S
+    for thread, exporter in threads.items():
+        thread.join(max(0.0, until - time.monotonic()))
+        if thread.is_alive():
+            exporter.shutdown()
 
 
 def _headers(export: TelemetryExport) -> dict[str, str]:
