@@ -95,9 +95,14 @@ prove-clients prove-contract prove-faults prove-hostile: setup
 audit: setup ## known vulnerabilities of what is pinned, and a list of it (.local/sbom.json, CycloneDX)
 	@$(RUN) -m proofs.dependencies
 
-.PHONY: bench-boundary bench-gpu-reduced
+GPU_ENVIRONMENT ?= production
+.PHONY: bench-boundary bench-gpu bench-gpu-reduced
 bench-boundary: setup ## what the way between two of Modal's containers costs, on loopback
 	@$(RUN) bench/modal_boundary.py
-bench-gpu-reduced: setup ## that bench/gpu.py works, without a GPU; with one: python bench/gpu.py --environment <name>
+bench-gpu: ## cold starts and tokens/s on this machine's GPU, as an environment has it (GPU_ENVIRONMENT=production)
+	@test -d .local/gpu || $(PYTHON) -m venv .local/gpu
+	@.local/gpu/bin/pip install --quiet --no-deps -r infra/requirements/engine.lock
+	@.local/gpu/bin/python bench/gpu.py --environment $(GPU_ENVIRONMENT)
+bench-gpu-reduced: setup ## that bench/gpu.py works, without a GPU
 	@$(RUN) -m infra.local.model
 	@$(RUN) bench/gpu.py --reduced
