@@ -1,13 +1,15 @@
-"""What an engine does on a GPU: `python bench/gpu.py --environment production` on a machine that has one.
+"""What an engine does on a GPU: `make bench-gpu` on a machine that has one (GPU_ENVIRONMENT=production).
 
-Needs vLLM as infra/requirements/engine.lock has it, and the environment's model, which is fetched at its revision if
---weights does not have it. Measures, in one process of one engine:
+That installs vLLM as infra/requirements/engine.lock has it, and fetches the environment's model at its revision if
+--weights (.local/weights) does not have it. Measures, in one process of one engine:
 
-- how long it takes to start from nothing, to sleep, to wake, and to write the first token after that;
+- a cold start as it is without snapshots (from nothing) and with them (asleep, then woken), each with its first token;
 - tokens per second of 1, 8, 32 and 128 streams at once, free and under a JSON schema, and the first token's wait.
 
+What Modal adds to a start (finding a machine, reading the snapshot) is not in it: that takes an account.
+
 --reduced is the same on a CPU with the laptop's model, 1 and 8 streams: it shows that the script works, and its figures
-say nothing of a GPU. Prints tables and writes bench/results/gpu.json (gpu-reduced.json).
+say nothing of a GPU; that model does not sleep. Prints tables and writes bench/results/gpu.json (gpu-reduced.json).
 """
 
 import argparse
@@ -35,6 +37,13 @@ STREAMS, TOKENS, ROUNDS = (1, 8, 32, 128), 256, 3
 REDUCED_STREAMS, REDUCED_TOKENS = (1, 8), 32
 ITEMS = {"type": "array", "items": {"type": "string", "maxLength": 24}, "minItems": 200, "maxItems": 400}
 SCHEMA = {"type": "object", "properties": {"words": ITEMS}, "required": ["words"], "additionalProperties": False}
+TIMES = {
+    "start_s": "cold start without a snapshot: loaded and warmed up",
+    "first_token_after_start_s": "  its first token",
+    "sleep_s": "falling asleep, as a snapshot holds it",
+    "wake_s": "cold start with a snapshot: awake again",
+    "first_token_after_wake_s": "  its first token",
+}
 KINDS: dict[str, Constraint | None] = {"free": None, "JSON schema": Constraint.of("json_schema", SCHEMA)}
 
 
@@ -49,13 +58,13 @@ class Plan:
     device: str
 
 
-def planned(environment: str, weights: Path | None) -> Plan:
+def planned(environment: str, weights: Path) -> Plan:
     import torch  # noqa: PLC0415 - only where it is
 
+    if not torch.cuda.is_available():
+        sys.exit("PyTorch finds no GPU here; `make bench-gpu-reduced` tries the script without one")
     settings = load_settings(environment).engine
-    if weights is not None:
-        settings = settings.model_copy(update={"weights_directory": str(weights)})
-    settings = settings.model_copy(update={"max_num_seqs": max(STREAMS)})
+    settings = settings.model_copy(update={"weights_directory": str(weights), "max_num_seqs": max(STREAMS)})
     return Plan(settings, download_weights(settings), STREAMS, TOKENS, torch.cuda.get_device_name())
 
 
@@ -94,11 +103,13 @@ async def life(engine: Engine, plan: Plan) -> dict[str, float | None]:
         await doing
         found[what] = round(time.perf_counter() - began, 3)
 
+    say(f"starting {plan.settings.model} on {plan.device}")
     await timed("start_s", engine.start())
     first_s, _ = await one(engine, 8, 0, None)
     found["first_token_after_start_s"] = round(first_s, 3)
     found |= {"sleep_s": None, "wake_s": None, "first_token_after_wake_s": None}
     if plan.settings.sleep_level:
+        say("to sleep, and awake again")
         await timed("sleep_s", engine.sleep())
         await timed("wake_s", engine.wake())
         first_s, _ = await one(engine, 8, 0, None)
@@ -106,7 +117,13 @@ async def life(engine: Engine, plan: Plan) -> dict[str, float | None]:
     return found
 
 
+def say(what: str) -> None:
+    """On stderr: the tables alone go to stdout."""
+    print(what, file=sys.stderr, flush=True)
+
+
 async def throughput(engine: Engine, plan: Plan, streams: int, constraint: Constraint | None) -> dict[str, float]:
+    say(f"{streams} streams, {'free' if constraint is None else constraint.kind}")
     rates, firsts = [], []
     await one(engine, 8, 0, constraint)  # its grammar is compiled
     for _ in range(ROUNDS):
@@ -120,7 +137,8 @@ async def throughput(engine: Engine, plan: Plan, streams: int, constraint: Const
 async def main() -> None:
     parser = argparse.ArgumentParser(description="What an engine does on a GPU.")
     parser.add_argument("--environment", default="production", help="whose model and settings")
-    parser.add_argument("--weights", type=Path, help="where the model is, or goes; else as the settings say")
+    weights = ROOT / ".local" / "weights"
+    parser.add_argument("--weights", type=Path, default=weights, help="where the model is, or goes (.local/weights)")
     parser.add_argument("--reduced", action="store_true", help="on a CPU, to see that it works")
     options = parser.parse_args()
     plan = reduced() if options.reduced else planned(options.environment, options.weights)
@@ -134,12 +152,15 @@ async def main() -> None:
         ]
     finally:
         await engine.stop()
-    print(f"{plan.settings.model} ({plan.settings.dtype}) on {plan.device}; medians of {ROUNDS}, {plan.tokens} tokens")
-    for what, seconds in times.items():
-        print(f"{what:28}{'not measured' if seconds is None else seconds:>14}")
-    print(f"{'':14}{'streams':>9}{'tokens/s':>12}{'first token, s':>17}")
+    print(f"{plan.settings.model} ({plan.settings.dtype}) on {plan.device}")
+    for name, what in TIMES.items():
+        print(f"{what:55}{'not measured' if times[name] is None else f'{times[name]} s':>14}")
+    print(f"medians of {ROUNDS} rounds, {plan.tokens} tokens a stream:")
+    print(f"{'':14}{'streams':>9}{'tokens/s':>12}{'of free':>9}{'first token, s':>17}")
+    free = {row["streams"]: row["tokens_s"] for row in rows if row["kind"] == "free"}
     for row in rows:
-        print(f"{row['kind']:14}{row['streams']:>9}{row['tokens_s']:>12}{row['first_token_s']:>17}")
+        of_free = f"{row['tokens_s'] / free[row['streams']]:.2f}"
+        print(f"{row['kind']:14}{row['streams']:>9}{row['tokens_s']:>12}{of_free:>9}{row['first_token_s']:>17}")
     target = ROOT / "bench" / "results" / ("gpu-reduced.json" if options.reduced else "gpu.json")
     target.parent.mkdir(exist_ok=True)
     result = {
@@ -151,6 +172,7 @@ async def main() -> None:
         "throughput": rows,
     }
     target.write_text(json.dumps(result, indent=2) + "\n")
+    say(f"written to {target.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":
