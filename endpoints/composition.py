@@ -112,7 +112,7 @@ async def assemble(
 ) -> AsyncIterator[Services]:
     """As `compose`, with a validator that somebody else owns."""
     url = str(secrets.supabase_url)
-    signer = _signer(secrets, issuer_of(url))
+    signer = signer_of(secrets)
     async with AsyncExitStack() as life:
         database = Database(url, secrets.supabase_anon_key.get_secret_value())
         life.push_async_callback(database.close)
@@ -219,9 +219,12 @@ def _key_fetcher(http: httpx.AsyncClient, supabase_url: str) -> Fetch:
     return fetch
 
 
-def _signer(secrets: Secrets, issuer: str) -> TokenSigner:
+def signer_of(secrets: Secrets) -> TokenSigner:
+    """What signs tokens for the database. Raises `ValueError` where there is no key to sign with."""
     return TokenSigner(
-        issuer=issuer, jwk=_revealed(secrets.jwt_signing_key), secret=_revealed(secrets.supabase_jwt_secret)
+        issuer=issuer_of(str(secrets.supabase_url)),
+        jwk=_revealed(secrets.jwt_signing_key),
+        secret=_revealed(secrets.supabase_jwt_secret),
     )
 
 
