@@ -10,6 +10,7 @@ and volumes per Modal environment; `--env` chooses that one.
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -178,8 +179,6 @@ def prepare() -> None:
 
 
 # --- Scheduled jobs. Cron, not Period: a deployment does not move them. Times are UTC.
-
-
 # One run at a time, tried again when it fails, with the service key.
 JOB: dict[str, Any] = {
     "image": web_image,
@@ -223,13 +222,15 @@ async def cost_check() -> None:
     await check_costs(settings, load_secrets(), billed)
 
 
-@app.function(schedule=modal.Cron("0 */4 * * *"), timeout=30 * MINUTES, **JOB)
+@app.function(schedule=modal.Cron("0 */4 * * *"), timeout=30 * MINUTES, volumes=OUTBOX, **JOB)
 async def incremental_maintenance() -> None:
     """Every four hours: what must not lie about for a day: dead requests' reservations, sessions not found yet."""
+    from endpoints.late_use import book_late_use
     from functions.embeddings_remote import RemoteEmbedder
     from functions.maintenance import run_job
 
-    await run_job("incremental", load_secrets(), settings.maintenance, embedder=RemoteEmbedder(embed))
+    late, embedder = partial(book_late_use, settings, load_secrets(), outbox.commit.aio), RemoteEmbedder(embed)
+    await run_job("incremental", load_secrets(), settings.maintenance, embedder=embedder, book_late_use=late)
 
 
 @app.function(schedule=modal.Cron("0 2 * * *"), timeout=60 * MINUTES, **JOB)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,11 @@ BELIEVED_AWAY_S = 2.0
 """So long after the database could not be reached nobody waits for it in vain again."""
 
 SETTLE_EVERY_S = 5.0
+"""How often what is noted is tried to be booked."""
+
+LOOK_AGAIN_S = 60.0
+"""How often a server that has noted nothing looks for what others have left where it keeps its own."""
+
 DIED: dict[str, Any] = {"cost_usd": 0.0, "finish_reason": "abort", "error": "ServerDied"}
 """The outcome of work that its server took with it."""
 
@@ -131,7 +137,7 @@ class DegradedMode:
             return len(self._outbox)
 
     async def keep_settling(self) -> None:
-        """For as long as the server runs: book what is noted, as soon as it can be."""
+        """For as long as the server runs: book what is noted, by it or by others, as soon as it can be."""
         while True:
             self._added.clear()
             try:
@@ -141,8 +147,9 @@ class DegradedMode:
                 left = self.unsettled
             if left:
                 await asyncio.sleep(SETTLE_EVERY_S)
-            else:
-                await self._added.wait()
+                continue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._added.wait(), LOOK_AGAIN_S)
 
     def _use(self, caller: Caller, work: Work) -> LateUse:
         described = dict(vars(work))

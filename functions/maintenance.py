@@ -43,12 +43,18 @@ def sweeps(job: Job, settings: MaintenanceSettings) -> Mapping[str, Mapping[str,
 
 
 async def run_job(
-    job: Job, secrets: Secrets, settings: MaintenanceSettings, *, embedder: Embedder | None = None
+    job: Job,
+    secrets: Secrets,
+    settings: MaintenanceSettings,
+    *,
+    embedder: Embedder | None = None,
+    book_late_use: Callable[[], Awaitable[int]] | None = None,
 ) -> dict[str, Any]:
     """Run the job's sweeps, and return what each did. Raises `SettingsError`, and what the database does.
 
     A run that is broken off is gone on with by the next one: each sweep is a row of small transactions. With an
-    `embedder`, sessions that search by meaning would not find as they now are get their embeddings.
+    `embedder`, sessions that search by meaning would not find as they now are get their embeddings; `book_late_use`
+    books what servers have noted in an outage, and left (`functions.degraded_mode`).
     While another run of the job goes on nothing is done, and the answer is empty.
     """
     async with service_database(secrets) as (database, key):
@@ -56,6 +62,8 @@ async def run_job(
             function: partial(database.call, function, arguments, token=key)
             for function, arguments in sweeps(job, settings).items()
         }
+        if book_late_use is not None:
+            steps["book_late_use"] = book_late_use
         if embedder is not None:
             steps["embed_sessions"] = partial(SessionSearch(database, embedder).embed_missing, key)
         async with JobRuns(database, key).run(job) as done:

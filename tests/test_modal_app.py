@@ -239,8 +239,9 @@ async def test_degraded_mode_keeps_its_outbox_in_a_volume(tmp_path: Path):
 
     deployment = Deployment()
     assert (await deploy(deployment, "staging", directory=copy_of_the_tree(tmp_path, degraded))).status == 0
-    volumes = Deployed(load_settings("staging"), deployment, deployment.app("lift-sys-staging")).volumes("web")
-    assert volumes["/outbox"] == ("lift-sys-staging-outbox", False)
+    deployed = Deployed(load_settings("staging"), deployment, deployment.app("lift-sys-staging"))
+    for tag in ("web", "incremental_maintenance"):
+        assert deployed.volumes(tag)["/outbox"] == ("lift-sys-staging-outbox", False)
 
 
 async def test_telemetry_is_exported_where_the_settings_say_so(tmp_path: Path):

@@ -8,16 +8,23 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from endpoints.acting import ActingTokens
 from endpoints.app import create_app
-from endpoints.composition import assemble
+from endpoints.composition import assemble, signer_of
+from endpoints.late_use import book_late_use
+from functions import degraded_mode
 from functions.cache import FileStore
+from functions.database import Database
 from functions.degraded_mode import DegradedMode
 from functions.generation import GenerationEvent, GenerationRequest
-from functions.ledger import LateUse
+from functions.ledger import LateUse, Ledger
+from functions.maintenance import run_job
 from functions.sentence_model import SentenceModel
 from functions.usage_outbox import UsageOutbox
 from functions.validation import ConstraintValidator
@@ -178,14 +185,7 @@ async def test_an_outage_in_the_middle_of_a_generation_costs_no_record_of_it(web
 async def test_a_server_that_dies_leaves_what_the_next_one_books(web: Web, tmp_path: Path):
     user, _ = await web.user_client()
     now = datetime.now(UTC)
-    ended = LateUse(
-        id=str(uuid.uuid4()), user_id=user.id, key_id=None, began_at=now - timedelta(days=2),
-        work={
-            "endpoint": "generate", "environment": "local", "model": "m", "gpu": "cpu", "estimated_usd": 0.2,
-            "expires_in_s": 60.0, "session_id": None, "trace_id": None, "expensive": False,
-        },
-        outcome={"cost_usd": 0.1, "latency_s": 2.0, "finish_reason": "stop"},
-    )  # fmt: skip
+    ended = late_use(user.id).model_copy(update={"began_at": now - timedelta(days=2)})
     cut_off = ended.model_copy(update={"id": str(uuid.uuid4()), "outcome": None})
     running_elsewhere = cut_off.model_copy(update={"id": str(uuid.uuid4()), "began_at": now})
     gone = ended.model_copy(update={"id": str(uuid.uuid4()), "user_id": str(uuid.uuid4())})
@@ -217,6 +217,82 @@ async def test_a_server_that_dies_leaves_what_the_next_one_books(web: Web, tmp_p
     assert budgets == {"day": 0.0, "month": 0.1 if same_month else 0.0}, "today's budget is today's"
     left = sorted(path.suffix for path in (tmp_path / "left").iterdir())
     assert left == [".json", ".unbookable", ".unreadable"]
+
+
+async def test_a_server_that_runs_on_books_by_itself_when_the_database_is_back(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(degraded_mode, "SETTLE_EVERY_S", 0.02)
+    degraded = web.services.degraded
+    assert degraded is not None
+    _, client = await web.user_client()
+    assert (await client.post("/api/check", json=CHECK)).status_code == 200
+    kill(web.stack)
+    assert (await client.post("/api/generate", json=GENERATE)).headers["service-mode"] == "degraded"
+    assert degraded.unsettled == 1
+    web.stack.postgres.start()
+    await until(lambda: degraded.unsettled == 0)
+    rows = await fetch(web.stack.dsn, "select state, cost_usd > 0 as paid from public.generations")
+    assert [tuple(row) for row in rows] == [("settled", True)]
+
+
+async def test_a_server_that_runs_on_books_what_others_leave_where_it_keeps_its_own(
+    stack: Stack, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(degraded_mode, "LOOK_AGAIN_S", 0.02)
+    wanted, secrets = degraded_settings(settings, tmp_path), secrets_of(stack)
+    user = await stack.user()
+    database = Database(stack.url, stack.anon_key)
+    ledger = Ledger(database, ActingTokens(signer_of(secrets)).token, settings.limits)
+    own = DegradedMode(wanted.availability.degraded, ledger, UsageOutbox(tmp_path, 10))
+    settling = asyncio.create_task(own.keep_settling())
+    await asyncio.sleep(0)
+    use = late_use(user.id)
+    await UsageOutbox(tmp_path, 10).put(use)
+    await until(lambda: not len(UsageOutbox(tmp_path, 10)))
+    settling.cancel()
+    await asyncio.gather(settling, return_exceptions=True)
+    await database.close()
+    rows = await fetch(stack.dsn, "select id::text, state from public.generations")
+    assert [tuple(row) for row in rows] == [(use.id, "settled")]
+
+
+async def test_a_scheduled_job_books_what_servers_have_left(stack: Stack, settings: Settings, tmp_path: Path):
+    wanted, secrets = degraded_settings(settings, tmp_path), secrets_of(stack)
+    kept: list[int] = []
+
+    async def commit() -> None:
+        kept.append(len(UsageOutbox(tmp_path, 10)))
+
+    user = await stack.user()
+    uses = [late_use(user.id), late_use(user.id)]
+    for use in uses:
+        await UsageOutbox(tmp_path, 10).put(use)
+    assert await book_late_use(settings, secrets, commit) == 0, "nothing without degraded mode"
+    job_secrets = secrets.model_copy(update={"supabase_service_role_key": SecretStr(stack.service_role_key)})
+    book = partial(book_late_use, wanted, job_secrets, commit)
+    for booked in (2, 0):
+        done = await run_job("incremental", job_secrets, settings.maintenance, book_late_use=book)
+        assert done["book_late_use"] == booked
+    assert kept == [1, 0], "the volume is committed after each"
+    rows = await fetch(stack.dsn, "select id::text, cost_usd from public.generations")
+    assert {row["id"]: float(row["cost_usd"]) for row in rows} == {use.id: 0.1 for use in uses}
+
+
+def late_use(user_id: str) -> LateUse:
+    """Of an hour ago; it has cost 10 cents."""
+    work = {
+        "endpoint": "generate", "environment": "local", "model": "m", "gpu": "cpu", "estimated_usd": 0.2,
+        "expires_in_s": 60.0, "session_id": None, "trace_id": None, "expensive": False,
+    }  # fmt: skip
+    return LateUse(
+        id=str(uuid.uuid4()),
+        user_id=user_id,
+        key_id=None,
+        began_at=datetime.now(UTC) - timedelta(hours=1),
+        work=work,
+        outcome={"cost_usd": 0.1, "latency_s": 2.0, "finish_reason": "stop"},
+    )
 
 
 @pytest.mark.parametrize("environment", ["local", "production"])
