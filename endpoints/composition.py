@@ -20,6 +20,7 @@ from endpoints.jwks import Fetch, KeySet
 from endpoints.running_orders import RunningOrders
 from endpoints.services import Services
 from endpoints.tokens import TokenSigner, TokenVerifier, issuer_of
+from endpoints.watchers import Watchers
 from functions import api_keys, reverse
 from functions.answer_cache import AnswerCache
 from functions.asking import Asker
@@ -170,8 +171,7 @@ async def assemble(
             lasting_tokens=LastingTokens(signer, longest_s + LASTING_MARGIN_S),
             database_check=DatabaseCheck(database.ping),
             afterwards=afterwards,
-            # Streams that last for hours must not take all the places of requests that last for seconds.
-            watchers=asyncio.Semaphore(max(1, settings.web.max_concurrent_requests // 2)),
+            watchers=Watchers(max(1, settings.web.max_concurrent_requests // 2)),
             sign_ins=SignIns(url, secrets.supabase_anon_key.get_secret_value(), http),
             running_orders=running_orders,
             development_user=development_user,

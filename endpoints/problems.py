@@ -75,7 +75,7 @@ KINDS: Mapping[type[Failure], Kind] = {
     Unauthenticated: Kind("unauthenticated", 401, "Valid credentials are needed"),
     Forbidden: Kind("forbidden", 403, "These credentials do not allow this"),
     RateLimited: Kind("rate-limited", 429, "Too many requests"),
-    TooManyAtOnce: Kind("too-many-at-once", 429, "Too many generations at once"),
+    TooManyAtOnce: Kind("too-many-at-once", 429, "Too much at once"),
     BudgetExceeded: Kind("budget-exceeded", 402, "The budget is used up"),
 }
 INVALID = Kind("invalid-request", 422, "The request does not have the expected shape")

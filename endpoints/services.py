@@ -1,6 +1,5 @@
 """What the routes may use: built once at start (`endpoints.composition`), handed in, never reached for."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,6 +11,7 @@ from endpoints.afterwards import Afterwards
 from endpoints.auth import Authenticator
 from endpoints.database_check import DatabaseCheck
 from endpoints.running_orders import RunningOrders
+from endpoints.watchers import Watchers
 from functions.answer_cache import AnswerCache
 from functions.api_keys import ApiKeys
 from functions.asking import Asker
@@ -72,7 +72,7 @@ class Services:
     lasting_tokens: LastingTokens
     database_check: DatabaseCheck
     afterwards: Afterwards
-    watchers: asyncio.Semaphore
+    watchers: Watchers
     sign_ins: SignIns
     running_orders: RunningOrders
     development_user: Credentials | None = None

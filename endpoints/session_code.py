@@ -21,7 +21,7 @@ from endpoints.session_work import working
 from endpoints.sessions import SessionId
 from endpoints.work import Emit, Work
 from functions.callers import Caller
-from functions.failures import Conflict, Forbidden, StaleVersion, Unavailable
+from functions.failures import Conflict, Forbidden, StaleVersion
 from functions.ir import IntermediateRepresentation
 from functions.session_feed import POLL_S
 from functions.session_pipeline import Order
@@ -112,13 +112,12 @@ async def watch_work(
     Where this server knows of no work of the caller's on it, `done` has the session as soon as it is not pending, or as
     it is when a generation's longest time has passed.
     """
-    if app.watchers.locked():
-        raise Unavailable("watching", "as many streams are open here as may be", retry_after_s=5)
+    app.watchers.require(caller)
     session = await app.sessions.get(caller, session_id)
     order = app.running_orders.of(session_id)
 
     async def do(emit: Emit[Event]) -> None:
-        async with app.watchers:
+        with app.watchers.place(caller):
             if order is not None and order.user_id == caller.user_id:
                 await follow(order, int(last_event_id or 0), emit)
             else:

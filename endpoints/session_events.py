@@ -12,7 +12,6 @@ from endpoints.openapi import event_stream, problem_responses
 from endpoints.server_sent_events import Event, EventStream
 from endpoints.sessions import SessionId
 from endpoints.work import Emit, Work
-from functions.failures import Unavailable
 
 router = APIRouter(route_class=GuardedRoute, prefix="/api/sessions/{session_id}", tags=["sessions"])
 
@@ -37,11 +36,10 @@ async def watch_session(
 
     Credentials are judged again at every step: who may no longer read the session gets an `error` and the end.
     """
-    if app.watchers.locked():
-        raise Unavailable("watching", "as many streams are open here as may be", retry_after_s=5)
+    app.watchers.require(caller)
 
     async def do(emit: Emit[Event]) -> None:
-        async with app.watchers:
+        with app.watchers.place(caller):
             now = await app.session_feed.position(caller, session_id)
             await emit(Event("open", {"version": now.version}))
             after = int(last_event_id) if last_event_id else now.last_event_id

@@ -149,10 +149,11 @@ class RateLimited(Failure):
 
 
 class TooManyAtOnce(RateLimited):
-    """`quota` pieces of work of this caller are running already; `window_s` and `remaining` are 0."""
+    """`quota` pieces of this caller's work, or streams, are under way already; `window_s` and `remaining` are 0."""
 
     def __str__(self) -> str:
-        return f"{self.quota} generations of yours are running, as many as may at once; wait until one has ended"
+        what = f"{self.quota} requests of yours are under way ({self.policy})"
+        return f"{what}, as many as may be at once; wait until one has ended"
 
 
 @dataclass

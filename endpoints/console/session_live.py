@@ -20,7 +20,7 @@ from endpoints.services import Services
 from endpoints.sessions import SessionId
 from endpoints.work import Emit, Work
 from functions.callers import Caller
-from functions.failures import Unauthenticated, Unavailable
+from functions.failures import Unauthenticated
 from functions.session_feed import POLL_S
 
 router = APIRouter(route_class=ConsoleRoute, prefix="/sessions/{session_id}", include_in_schema=False)
@@ -50,11 +50,10 @@ async def watch(
 
     `version` is the one that the page shows; 0 from a page that shows work under way, which may end before this begins.
     """
-    if app.watchers.locked():
-        raise Unavailable("watching", "as many streams are open here as may be", retry_after_s=5)
+    app.watchers.require(caller)
 
     async def do(emit: Emit[Event]) -> None:
-        async with app.watchers:
+        with app.watchers.place(caller):
             shown = version
             await emit(Fragment("open", ""))
             while True:

@@ -37,6 +37,8 @@ GRACE_S = 5
 CACHE_BYTES = 256 * 2**20
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 BACKLOG = 512
+UNREAD_MS = 120_000
+"""What was sent and is not taken for so long ends the connection: who stopped reading holds no socket for ever."""
 
 EXPECTED = (LocalStackError, MigrationError, ModelError, PostgresError, SettingsError, OSError)
 
@@ -131,6 +133,7 @@ def _listen(port: int) -> socket.socket:
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)  # inherited by what it accepts
     try:
         listener.bind((HOST, port))
     except OSError as error:

@@ -6,6 +6,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Message
 
 from endpoints.server_sent_events import KEEPALIVE, Event, EventStream, wants_events
 from endpoints.work import ClientGone, Emit, Work
@@ -81,6 +82,26 @@ async def test_a_client_that_leaves_while_waiting_for_one_whole_answer_stops_the
         await until(lambda: counting.sent > 2)
         asking.cancel()
         await until(lambda: counting.cleaned_up)
+
+
+async def test_a_reader_that_takes_nothing_more_is_taken_for_gone():
+    counting = Counting()
+
+    async def never() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def full(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            await never()
+
+    scope = {"type": "http", "method": "GET", "headers": []}
+    work = Work(counting.numbers, Request(scope, never))
+    await work.begin()
+    response = EventStream(work, unread_s=0.02)
+    await response(scope, never, full)
+    assert counting.cleaned_up
+    assert not response.completed
 
 
 async def test_silence_is_filled_with_comments():
