@@ -1,5 +1,6 @@
 """What the delivery workflows run exists, in the versions that are installed here, and what they use is pinned."""
 
+import json
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -7,9 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft7Validator
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
+SCHEMA = json.loads((Path(__file__).parent / "schemastore" / "github-workflow.json").read_text())
 OPERATING = (REPOSITORY / "docs" / "operating.md").read_text()
 
 
@@ -21,6 +24,15 @@ def jobs_of(file: Path) -> dict[str, Any]:
 def commands_of(file: Path) -> list[str]:
     steps = [step for job in jobs_of(file).values() for step in job.get("steps", [])]
     return [line.strip() for step in steps for line in step.get("run", "").splitlines()]
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_a_workflow_is_one_by_the_schema_of_its_language(file: Path):
+    document = yaml.safe_load(file.read_text())
+    document["on"] = document.pop(True)  # which YAML 1.1 takes for a truth value, and GitHub does not
+    Draft7Validator(SCHEMA).validate(document)
+    nowhere = {"jobs": {"one": {"steps": [{"run": "true"}]}}}
+    assert not Draft7Validator(SCHEMA).is_valid(document | nowhere), "a job says what it runs on"
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
