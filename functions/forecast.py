@@ -50,7 +50,7 @@ def forecast(daily: Mapping[date, float], *, at: datetime) -> Forecast:
     moment = at.astimezone(UTC)
     today = moment.date()
     month = today.replace(day=1)
-    spent = sum(cost for day, cost in daily.items() if month <= day <= today)
+    spent = math.fsum(cost for day, cost in daily.items() if month <= day <= today)
     history = _history(daily, today)
     means = _means(history)
     left = 1 - (moment - datetime.combine(today, datetime.min.time(), UTC)).total_seconds() / DAY_S
