@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,18 +21,21 @@ class _SignedTokens:
     It is signed again when work ends long after it began.
     """
 
-    def __init__(self, signer: TokenSigner, lifetime_s: float, reused_s: float) -> None:
+    def __init__(
+        self, signer: TokenSigner, lifetime_s: float, reused_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._signer = signer
         self._lifetime_s = lifetime_s
         self._reused_s = reused_s
+        self._clock = clock
         self._tokens: OrderedDict[Hashable, tuple[float, str]] = OrderedDict()
 
     def token(self, user_id: str, claims: Mapping[str, Any], subject: Hashable) -> str:
         """`claims` are the same whenever `subject` is."""
         signed_at, token = self._tokens.get(subject, (float("-inf"), ""))
-        if time.monotonic() - signed_at > self._reused_s:
+        if self._clock() - signed_at > self._reused_s:
             token = self._signer.sign(user_id, lifetime_s=self._lifetime_s, claims=claims)
-            self._tokens[subject] = (time.monotonic(), token)
+            self._tokens[subject] = (self._clock(), token)
             self._tokens.move_to_end(subject)
             while len(self._tokens) > CAPACITY:
                 self._tokens.popitem(last=False)
@@ -42,8 +45,8 @@ class _SignedTokens:
 class ActingTokens:
     """For the ledger: settling does not depend on the user's own token."""
 
-    def __init__(self, signer: TokenSigner) -> None:
-        self._tokens = _SignedTokens(signer, LIFETIME_S, LIFETIME_S / 2)
+    def __init__(self, signer: TokenSigner, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tokens = _SignedTokens(signer, LIFETIME_S, LIFETIME_S / 2, clock)
 
     def token(self, caller: Caller) -> str:
         """A token of the caller's user with the claim that this server acts (RFC 8693, section 4.1)."""
@@ -54,8 +57,8 @@ class ActingTokens:
 class LastingTokens:
     """For work that takes long: its results are stored although the token that it was ordered with has run out."""
 
-    def __init__(self, signer: TokenSigner, lifetime_s: float) -> None:
-        self._tokens = _SignedTokens(signer, lifetime_s + REUSED_S, REUSED_S)
+    def __init__(self, signer: TokenSigner, lifetime_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tokens = _SignedTokens(signer, lifetime_s + REUSED_S, REUSED_S, clock)
 
     def caller(self, caller: Caller) -> Caller:
         """The same caller with a token of ours that lasts as long as any request may. It never leaves the server."""

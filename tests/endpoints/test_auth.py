@@ -12,7 +12,7 @@ from endpoints.jwks import KeySet
 from endpoints.tokens import TokenSigner, TokenVerifier
 from functions.api_keys import ApiKeyHolder, Scope
 from functions.degraded_mode import DegradedMode
-from functions.failures import DatabaseUnavailable, Unauthenticated
+from functions.failures import DatabaseUnavailable, RateLimited, Unauthenticated
 
 ISSUER = "http://project.test/auth/v1"
 SECRET = "a shared secret of the project, long enough"
@@ -157,6 +157,51 @@ async def test_one_request_that_gives_up_does_not_take_the_answer_from_the_other
 async def test_what_is_no_credential_is_refused_with_what_to_send(headers: Headers, said: str):
     with pytest.raises(Unauthenticated, match=said):
         await authenticator().caller(headers)
+
+
+@pytest.mark.parametrize("authorization", ["bearer  {} ", "BEARER {}", "Bearer {}"])
+async def test_the_scheme_is_written_as_one_likes_and_goes_before_another_header(authorization: str):
+    headers = Headers({"authorization": authorization.format("lsk_live"), "x-api-key": "lsk_other"})
+    assert (await authenticator().caller(headers)).key_id == "key-1"
+
+
+async def test_the_longest_key_is_looked_up_and_none_beyond_it():
+    keys = Keys()
+    longest = "lsk_" + "x" * 252
+    for key, said in ((longest, "not known here"), (longest + "x", "longer than any")):
+        with pytest.raises(Unauthenticated, match=said):
+            await keys.callers().caller(key)
+    assert keys.lookups == 1
+
+
+async def test_what_stands_against_asking_stands_against_nothing_else():
+    keys = Keys()
+    callers = keys.callers()
+
+    def limited() -> None:
+        raise RateLimited("anonymous", 1, 60, remaining=0, retry_after_s=1)
+
+    with pytest.raises(RateLimited):
+        await callers.caller("lsk_live", limited)
+    await callers.caller("lsk_live")
+    assert (await callers.caller("lsk_live", limited)).key_id == "key-1", "it is known"
+    assert keys.lookups == 1
+
+
+async def test_of_many_keys_those_asked_for_last_are_remembered():
+    keys, degraded = Keys(), Degraded()
+    keys.holders |= {f"lsk_{i}": holder(f"key {i}", "read") for i in range(3)}
+    callers = keys.callers(capacity=2)
+    for name in ("0", "1"):
+        await callers.caller(f"lsk_{name}")
+    keys.now = 30
+    for name in ("0", "2", "0", "2"):
+        await callers.caller(f"lsk_{name}")
+    assert keys.lookups == 4
+    keys.now, keys.down = 100, True
+    assert (await callers.caller("lsk_2", degraded=degraded)).key_id == "key 2"
+    with pytest.raises(DatabaseUnavailable):
+        await callers.caller("lsk_1", degraded=degraded)
 
 
 class Degraded(DegradedMode):

@@ -79,6 +79,45 @@ async def test_known_keys_outlive_an_outage_of_the_provider_but_not_for_ever():
         await keys.key("a")
 
 
+async def test_an_outage_is_not_made_worse_by_those_who_wait_for_its_end():
+    provider = Provider("a")
+    keys = provider.key_set()
+    await keys.key("a")
+    provider.down = True
+    provider.now += 601
+    for _ in range(10):
+        assert await keys.key("a"), "old, and still in use"
+    assert provider.fetches == 2
+    provider.now += 3000
+    for _ in range(10):
+        with pytest.raises(Unavailable):
+            await keys.key("a")
+    assert provider.fetches == 3
+
+
+async def test_what_is_known_is_asked_for_again_when_it_is_old_and_not_before():
+    provider = Provider("a")
+    keys = provider.key_set()
+    for later, fetches in ((0, 1), (599, 1), (2, 2), (599, 2), (2, 3)):
+        provider.now += later
+        assert await keys.key("a")
+        assert provider.fetches == fetches
+
+
+async def test_a_provider_without_any_keys_has_none():
+    async def nothing() -> dict[str, Any]:
+        return {}
+
+    assert await KeySet(nothing).key("a") is None
+
+
+async def test_a_key_need_not_say_what_it_is_for():
+    provider = Provider("a")
+    for left_out in ("use", "alg"):
+        provider.keys[0].pop(left_out, None)
+    assert await provider.key_set().key("a")
+
+
 async def test_a_provider_that_comes_up_late_is_noticed_within_a_second():
     provider = Provider("a")
     provider.down = True

@@ -9,6 +9,7 @@ from typing import Any
 import jwt
 import pytest
 
+from endpoints import tokens
 from endpoints.jwks import KeySet
 from endpoints.tokens import Claims, TokenSigner, TokenVerifier, issuer_of
 from functions.failures import Unauthenticated
@@ -167,3 +168,41 @@ async def test_a_token_that_is_issued_here_holds_here():
 def test_a_signer_needs_something_to_sign_with():
     with pytest.raises(ValueError, match="JWT_SIGNING_KEY"):
         TokenSigner(issuer=ISSUER)
+
+
+async def test_a_token_longer_than_any_is_not_even_read():
+    with pytest.raises(Unauthenticated, match="longer than any"):
+        await verifier().verify("x" * 8193)
+    with pytest.raises(Unauthenticated, match="not a well-formed"):
+        await verifier().verify("x" * 8192)
+
+
+async def test_of_many_tokens_the_latest_are_remembered(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tokens, "CAPACITY", 2)
+    checking = Verified(issuer=ISSUER, keys=KeySet(_fetch))
+    first, second, third = (token(email=f"{name}@b.test") for name in "abc")
+    for held in (first, second, third, third, second):
+        await checking.verify(held)
+    assert checking.count == 3
+    await checking.verify(first)
+    assert checking.count == 4
+
+
+async def test_a_token_that_did_not_hold_is_not_remembered():
+    checking = verifier()
+    for _ in range(2):
+        with pytest.raises(Unauthenticated):
+            await checking.verify(token(aud="anon"))
+    assert not checking._held
+
+
+def test_a_key_of_ours_is_named_where_it_has_a_name():
+    for name in ("ours", None):
+        jwk = json.loads(private_jwk(EC, "ours"))
+        if name is None:
+            del jwk["kid"]
+        issued = TokenSigner(issuer=ISSUER, jwk=json.dumps(jwk)).sign(USER, lifetime_s=5)
+        assert jwt.get_unverified_header(issued).get("kid") == name
+        claimed = jwt.decode(issued, options={"verify_signature": False})
+        assert claimed["exp"] - claimed["iat"] == 5
+        assert claimed["iat"] == pytest.approx(time.time(), abs=5)
