@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from functions.json_values import among, same
+
 _ABSENT = object()
 
 
@@ -35,9 +37,9 @@ def merge(base: Any, mine: Any, theirs: Any) -> Merged:
 
 
 def _merge(path: str, base: Any, mine: Any, theirs: Any, clashes: list[Clash]) -> Any:
-    if mine in (theirs, base):
+    if same(mine, theirs) or same(mine, base):
         return theirs
-    if theirs == base:
+    if same(theirs, base):
         return mine
     if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
         return _merge_members(path, base if isinstance(base, Mapping) else {}, mine, theirs, clashes)
@@ -65,8 +67,8 @@ def _merge_members(
 
 
 def _merge_items(base: Sequence[Any], mine: Sequence[Any], theirs: Sequence[Any]) -> list[Any]:
-    kept = [item for item in theirs if item in mine or item not in base]
-    return kept + [item for item in mine if item not in theirs and item not in base]
+    kept = [item for item in theirs if among(item, mine) or not among(item, base)]
+    return kept + [item for item in mine if not among(item, theirs) and not among(item, base)]
 
 
 def _by_name(items: Sequence[Any]) -> dict[str, Any] | None:

@@ -7,6 +7,8 @@ objects with different properties would exclude each other. Merged, the parts ar
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from functions.json_values import among, same
+
 Schema = dict[str, Any] | bool
 
 _ANNOTATIONS = frozenset({"title", "description", "default", "examples", "$schema", "$id", "$comment", "x-guidance"})
@@ -32,7 +34,7 @@ def merged(schemas: Sequence[Schema]) -> Schema:
 def _both(one: Schema, other: Schema, where: str) -> Schema:
     if one is False or other is False:
         raise NothingLeft(f"nothing is allowed at {where or 'the root'}")
-    if one is True or one == other:
+    if one is True or same(one, other):
         return other
     if other is True:
         return one
@@ -51,7 +53,7 @@ def _keywords(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[dict[st
     result: dict[str, Any] = {}
     rest: list[Schema] = []
     for keyword in dict.fromkeys(key for key in [*one, *other] if key not in _MERGED):
-        if keyword not in other or keyword not in one or one[keyword] == other[keyword] or keyword in _ANNOTATIONS:
+        if keyword not in other or keyword not in one or same(one[keyword], other[keyword]) or keyword in _ANNOTATIONS:
             result[keyword] = one.get(keyword, other.get(keyword))
         elif keyword in _LARGEST | _SMALLEST:
             result[keyword] = (max if keyword in _LARGEST else min)(one[keyword], other[keyword])
@@ -80,7 +82,7 @@ def _values(one: Mapping[str, Any], other: Mapping[str, Any], where: str) -> dic
     lists += [[schema["const"]] for schema in (one, other) if "const" in schema]
     if not lists:
         return {}
-    common = [value for value in lists[0] if all(value in values for values in lists[1:])]
+    common = [value for value in lists[0] if all(among(value, values) for values in lists[1:])]
     if not common:
         raise NothingLeft(f"no value is left for {where or 'the root'}")
     return {"const": common[0]} if len(common) == 1 else {"enum": common}
@@ -90,7 +92,7 @@ def _definitions(one: Mapping[str, Any], other: Mapping[str, Any], where: str) -
     result: dict[str, Any] = {}
     for keyword in ("$defs", "definitions"):
         first, second = one.get(keyword, {}), other.get(keyword, {})
-        if clash := next((name for name in first if name in second and first[name] != second[name]), None):
+        if clash := next((name for name in first if name in second and not same(first[name], second[name])), None):
             raise NothingLeft(f"{where}/{keyword}/{clash} means two things; rename one of them")
         if first or second:
             result[keyword] = {**first, **second}

@@ -48,6 +48,48 @@ def test_items_without_names_that_either_added_are_there_and_those_that_either_r
     assert merge(BASE, mine, theirs).value["examples"] == [{"result": "2"}, {"result": "4"}, {"result": "3"}]
 
 
+def test_what_both_added_is_merged_member_by_member():
+    merged = merge({}, {"a": {"x": 1}, "l": [1, 2]}, {"a": {"y": 2}, "l": [2, 3]})
+    assert merged.value == {"a": {"x": 1, "y": 2}, "l": [2, 3, 1]}
+    assert merged.clashes == []
+    instead = merge({"a": 7}, {"a": {"x": 1}}, {"a": {"x": 2}})
+    assert (instead.value, instead.clashes) == ({"a": {"x": 1}}, [Clash("/a/x", 1, 2)])
+    lists = merge({"a": 7}, {"a": [1]}, {"a": [2]})
+    assert (lists.value, lists.clashes) == ({"a": [2, 1]}, [])
+
+
+def test_what_one_removed_and_the_other_left_alone_is_gone():
+    assert merge({"a": 1, "b": 2}, {"b": 2}, {"a": 1, "b": 3}).value == {"b": 3}
+    assert merge({"a": 1, "b": 2}, {"a": 1, "b": 3}, {"b": 2}).value == {"b": 3}
+
+
+def test_a_clash_names_its_place_and_what_is_gone_on_either_side():
+    for mine, theirs in (({}, {"a/b~": 2}), ({"a/b~": 2}, {})):
+        merged = merge({"a/b~": 1}, mine, theirs)
+        assert merged.value == mine
+        assert merged.clashes == [Clash("/a~1b~0", mine.get("a/b~"), theirs.get("a/b~"))]
+    other_kind = merge({"a": {}}, {"a": []}, {"a": {"x": 1}})
+    assert (other_kind.value, other_kind.clashes) == ({"a": []}, [Clash("/a", [], {"x": 1})])
+
+
+def test_an_id_goes_before_a_name_and_what_tells_nothing_apart_is_no_name():
+    base = [{"id": "1", "name": "n", "v": 0}, {"id": "2", "name": "n", "v": 0}]
+    changed = [base[0] | {"v": 1}, base[1]], [base[0], base[1] | {"v": 2}]
+    assert merge(base, *changed).value == [base[0] | {"v": 1}, base[1] | {"v": 2}]
+    twice = [{"name": "n", "v": 0}, {"name": "n", "v": 1}]
+    assert merge(twice, [*twice, {"name": "n", "v": 2}], twice[1:]).value == [twice[1], {"name": "n", "v": 2}]
+    mixed = [{"name": "n"}, "loose"]
+    assert merge(mixed, [*mixed, 1], [*mixed, 2]).value == [*mixed, 2, 1]
+
+
+def test_true_is_not_one():
+    for base, mine in (({"default": 1}, {"default": True}), ({"default": [0]}, {"default": [False]})):
+        assert repr(merge(base, mine, base).value) == repr(mine)
+        assert repr(merge(base, base, mine).value) == repr(mine)
+    clash = merge({"default": None}, {"default": True}, {"default": 1})
+    assert repr(clash.clashes) == repr([Clash("/default", mine=True, theirs=1)])
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),

@@ -76,6 +76,15 @@ def test_merged_schemas_ask_for_what_all_of_them_ask_for(one: Any, other: Any, v
     assert jsonschema.Draft202012Validator(together).is_valid(value) == both, json.dumps(together)
 
 
+def test_true_is_not_one():
+    for one, other in (({"enum": [1, 0]}, {"enum": [True]}), ({"const": True}, {"const": 1})):
+        with pytest.raises(NothingLeft):
+            merged([one, other])
+    assert merged([{"not": {"const": True}}, {"not": {"const": 1}}]) == {
+        "not": {"const": True}, "allOf": [{"not": {"const": 1}}]
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("text", "left"),
     [
