@@ -38,3 +38,19 @@ def test_true_is_not_one():
     assert differences({"default": 1}, {"default": True}) == [
         Difference(op="replace", path="/default", old=1, new=True)
     ]
+
+
+def test_a_place_is_written_as_a_json_pointer():
+    assert differences({"a/b~": [1]}, {"a/b~": [2]}) == [Difference(op="replace", path="/a~1b~0/0", old=1, new=2)]
+    assert differences([], {}) == [Difference(op="replace", path="", old=[], new={})]
+    assert differences({"a": [1, 2]}, {"a": [1]}) == [Difference(op="remove", path="/a/1", old=2)]
+
+
+def test_an_id_goes_before_a_name_and_what_tells_nothing_apart_is_counted():
+    old = [{"id": "1", "name": "a"}, {"id": "2", "name": "a"}]
+    new = [{"id": "2", "name": "b"}, {"id": "1", "name": "a"}]
+    assert differences(old, new) == [Difference(op="replace", path="/2/name", old="a", new="b")]
+    twice = [{"name": "a", "v": 1}, {"name": "a", "v": 2}]
+    assert differences(twice, [*twice, {"name": "b"}]) == [Difference(op="add", path="/2", new={"name": "b"})]
+    assert differences([{"name": "a"}, 1], [{"name": "a"}, 2]) == [Difference(op="replace", path="/1", old=1, new=2)]
+    assert differences([{"name": 1}], [{"name": 2}]) == [Difference(op="replace", path="/0/name", old=1, new=2)]

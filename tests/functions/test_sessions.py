@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from functions.callers import Caller
+from functions.database import Database
 from functions.failures import Conflict, NotFound, Refused, StaleVersion
-from functions.sessions import NewSession, Session, SessionChanges, SessionStore
+from functions.sessions import LONGEST_DESCRIPTION, NewSession, Session, SessionChanges, SessionStore
 
 
 async def test_a_new_session_is_as_its_caller_left_it(sessions: SessionStore, alice: Caller):
@@ -227,6 +228,42 @@ async def test_events_follow_each_other_and_resume(sessions: SessionStore, sessi
     assert (changed.data["version"], changed.data["description"]) == (2, "edited")
     assert await sessions.events(alice, session.id, after=created.id) == [changed]
     assert await sessions.events(alice, session.id, after=changed.id) == []
+
+
+async def test_a_position_is_the_version_and_the_last_event(sessions: SessionStore, session: Session, alice: Caller):
+    for _ in range(2):
+        last = (await sessions.events(alice, session.id))[-1]
+        version = (await sessions.get(alice, session.id)).version
+        assert await sessions.position(alice, session.id) == (version, last.id)
+        await sessions.save(alice, session.id, expected_version=version, changes=SessionChanges(prompt="b"))
+
+
+async def test_of_a_description_as_much_is_kept_as_there_is_room_for(
+    sessions: SessionStore, session: Session, alice: Caller
+):
+    changes = SessionChanges(prompt="b")
+    await sessions.save(alice, session.id, expected_version=1, changes=changes, description="d" * 2000)
+    (latest, _) = (await sessions.history(alice, session.id)).items
+    assert latest.change_description == "d" * LONGEST_DESCRIPTION
+
+
+async def test_every_version_that_is_written_is_told_and_by_whom(data: Database, alice: Caller, bob: Caller):
+    told: list[tuple[Caller, Session]] = []
+    store = SessionStore(data, written=lambda caller, session: told.append((caller, session)))
+    made = await store.create(alice, NewSession(prompt="x", current_ir={"holes": [{"id": "h"}]}))
+    where = {"session_id": made.id}
+    written = [
+        made,
+        await store.save(alice, **where, expected_version=1, changes=SessionChanges(prompt="y")),
+        await store.resolve_hole(alice, **where, hole_id="h", expected_version=2, answer="a"),
+        await store.finalize(alice, **where, expected_version=3),
+        await store.rollback(alice, **where, expected_version=4, to_version=1),
+        await store.abandon(alice, **where, expected_version=5),
+    ]
+    with pytest.raises(NotFound):
+        await store.save(bob, **where, expected_version=6, changes=SessionChanges(prompt="z"))
+    await store.get(alice, made.id)
+    assert told == [(alice, session) for session in written]
 
 
 async def test_a_deleted_session_is_gone_with_its_history(sessions: SessionStore, session: Session, alice: Caller):
