@@ -1,7 +1,7 @@
 """May this cost money? Asked before the work; what it did cost is told after it, however it ended."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from starlette.requests import Request
@@ -37,11 +37,19 @@ class Admission:
     What `answers` has is given from there, and costs no tokens.
     """
 
-    def __init__(self, settings: Settings, answers: AnswerCaching, limits: tuple[RateState, ...] = ()) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        answers: AnswerCaching,
+        limits: tuple[RateState, ...] = (),
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.limits = limits
         self.answers = answers
         self._settings = settings
-        self._began = time.monotonic()
+        self._clock = clock
+        self._began = clock()
         self._usage = NOTHING
         self._engine_seconds = 0.0
         self._sandbox_seconds = 0.0
@@ -65,7 +73,7 @@ class Admission:
             case Delta(tokens=tokens):
                 self._tokens_under_way += tokens
                 if self._first_token_s is None:
-                    self._first_token_s = time.monotonic() - self._began
+                    self._first_token_s = self._clock() - self._began
             case Finished(usage=usage, timing=timing, finish_reason=reason):
                 self._tokens_under_way = 0
                 self.used(usage, timing, reason)
@@ -73,7 +81,7 @@ class Admission:
     def note_found(self, event: GenerationEvent) -> None:
         """See an event of an answer that was kept: it has been paid for."""
         if self._first_token_s is None:
-            self._first_token_s = time.monotonic() - self._began
+            self._first_token_s = self._clock() - self._began
         if isinstance(event, Finished):
             self._finish_reason = event.finish_reason
 
@@ -92,7 +100,7 @@ class Admission:
 
     def outcome(self, error: BaseException | None) -> Outcome:
         """What the ledger is told. Work that failed is charged for the time that it took: it held an engine."""
-        latency_s = time.monotonic() - self._began
+        latency_s = self._clock() - self._began
         engine_seconds = self._engine_seconds if error is None else max(self._engine_seconds, latency_s)
         return Outcome(
             prompt_tokens=self._usage.prompt_tokens,
@@ -110,7 +118,7 @@ class Admission:
 
     def _cost_usd(self, engine_seconds: float) -> float:
         """The web tier's part grows until the work ends: what an answer says of itself lacks its last moments."""
-        cpu_seconds = costs.web_cpu_seconds(self._settings, time.monotonic() - self._began)
+        cpu_seconds = costs.web_cpu_seconds(self._settings, self._clock() - self._began)
         return costs.cost_usd(
             self._settings, engine_seconds, cpu_seconds=cpu_seconds, sandbox_seconds=self._sandbox_seconds
         )
