@@ -67,6 +67,16 @@ class ExtractAnswer(BaseModel):
     summary="Mine constraints from source code",
     responses=problem_responses(400, 413, 415, 429),
     openapi_extra={
+        # openapi-python-client's module for several kinds of bodies imports what it needs only beside such a parameter.
+        "parameters": [
+            {
+                "name": "X-Request-Id",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string"},
+                "description": "The request's name in answers and logs; one is made up where there is none.",
+            }
+        ],
         "requestBody": {
             "required": True,
             "content": {
@@ -74,7 +84,7 @@ class ExtractAnswer(BaseModel):
                 "multipart/form-data": {"schema": {"type": "object", "additionalProperties": _BINARY}},
                 **{kind: {"schema": _BINARY} for kind in sorted(ARCHIVES)},
             },
-        }
+        },
     },
 )
 async def extract(request: Request, app: App, _caller: Reader) -> ExtractAnswer:
