@@ -1,8 +1,9 @@
 """May this cost money? Asked before the work; what it did cost is told after it, however it ended."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 
 from starlette.requests import Request
 
@@ -16,6 +17,7 @@ from functions.callers import Caller
 from functions.failures import Failure, PromptTooLong, Refused, Unavailable
 from functions.generation import Delta, Finished, FinishReason, GenerationEvent, Timing, Usage
 from functions.ledger import Outcome, RateState, Work
+from functions.prompt_uses import PromptUse, noting_prompts
 from infra import telemetry
 from infra import telemetry_names as names
 from infra.settings import Settings
@@ -34,7 +36,7 @@ NOTHING = Usage(prompt_tokens=0, cached_tokens=0, completion_tokens=0)
 class Admission:
     """Work that has been admitted, and what it has used so far. `limits`: what is left of the caller's rates.
 
-    What `answers` has is given from there, and costs no tokens.
+    What `answers` has is given from there, and costs no tokens. `prompts` grow while it goes on.
     """
 
     def __init__(
@@ -43,11 +45,13 @@ class Admission:
         answers: AnswerCaching,
         limits: tuple[RateState, ...] = (),
         *,
+        prompts: Sequence[PromptUse] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.limits = limits
         self.answers = answers
         self._settings = settings
+        self._prompts = prompts
         self._clock = clock
         self._began = clock()
         self._usage = NOTHING
@@ -114,6 +118,7 @@ class Admission:
             cache_hit=self.answers.is_hit,
             error=_name(error),
             session_id=self._session_id,
+            prompts=tuple(asdict(use) for use in self._prompts),
         )
 
     def _cost_usd(self, engine_seconds: float) -> float:
@@ -142,15 +147,17 @@ async def admitted(
     with telemetry.span(names.ADMISSION, {names.ENDPOINT: endpoint}):
         admitting = await let_begin(app, request, caller, work)
     counted(request, admitting.limits)
-    admission = Admission(app.settings, AnswerCaching(app.answer_cache, caller, request), admitting.limits)
-    try:
-        yield admission
-    except NOTHING_USED as refusal:
-        await admitting.release(_name(refusal))
-        raise
-    except BaseException as error:
-        await admitting.settle(_measured(admission.outcome(error), work))
-        raise
+    answers = AnswerCaching(app.answer_cache, caller, request)
+    with noting_prompts() as prompts:
+        admission = Admission(app.settings, answers, admitting.limits, prompts=prompts)
+        try:
+            yield admission
+        except NOTHING_USED as refusal:
+            await admitting.release(_name(refusal))
+            raise
+        except BaseException as error:
+            await admitting.settle(_measured(admission.outcome(error), work))
+            raise
     await admitting.settle(_measured(admission.outcome(None), work))
 
 

@@ -24,7 +24,7 @@ from functions.callers import Caller
 from functions.failures import Conflict, Forbidden, StaleVersion
 from functions.ir import IntermediateRepresentation
 from functions.session_feed import POLL_S
-from functions.session_pipeline import Order
+from functions.session_pipeline import Order, language_of, own_tests_of
 from functions.sessions import Session
 
 router = APIRouter(route_class=CostlyRoute, prefix="/api/sessions/{session_id}", tags=["sessions"])
@@ -54,10 +54,12 @@ class WriteCode(BaseModel):
         return Order(
             prompt=session.prompt,
             ir=ir,
+            language=language_of(session),
             constraints=self.constraints or session.metadata.get("constraints"),
             assume=self.assume,
             candidates=self.candidates,
             repairs=self.repairs,
+            tests=own_tests_of(session),
         )
 
 

@@ -12,11 +12,13 @@ from endpoints.guard import App, Generator
 from endpoints.idempotency import CostlyRoute
 from endpoints.openapi import event_stream, problem_responses
 from endpoints.order_answer import answer_order
+from endpoints.own_tests import TESTS, Tests
 from endpoints.preconditions import etag
 from endpoints.reversal import FunctionName, Source
 from endpoints.session_work import working
 from endpoints.specification import Words
-from functions.ir import IntermediateRepresentation
+from functions.ir import IntermediateRepresentation, TargetLanguage
+from functions.own_tests import read_own_tests
 from functions.session_pipeline import Order
 from functions.sessions import Session
 
@@ -30,25 +32,40 @@ class CreateSession(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"prompt": "add two integers"}, {"prompt": "sort words", "until": "ir"}]},
+        json_schema_extra={
+            "examples": [
+                {"prompt": "add two integers"},
+                {"prompt": "sort words", "until": "ir"},
+                {"prompt": "add two integers", "tests": "def test_adds():\n    assert add(1, 2) == 3\n"},
+                {"prompt": "count the words of a text", "language": "typescript"},
+            ]
+        },
     )
 
     prompt: Words | None = Field(default=None, description="The function in plain words. Give this, `ir` or `source`.")
     ir: IntermediateRepresentation | None = Field(default=None, description="A specification to write code for.")
     source: Source | None = Field(default=None, description="Code to read the specification off; it is the code.")
     name: FunctionName | None = Field(default=None, description="Which function of the source is meant.")
-    language: Literal["python", "typescript"] = Field(default="python", description="TypeScript is read, not written.")
+    language: TargetLanguage = Field(
+        default="python", description="Of the code. TypeScript is read and written, not run; an `ir` has its own."
+    )
     constraints: dict[str, Any] | None = Field(default=None, description="A constraint set for the code.")
     until: Literal["ir", "code"] = Field(default="code", description="How far to go. Open holes stop before code.")
     assume: StrictBool = Field(default=False, description="Take the first suggestion for each open hole, and go on.")
     metadata: dict[str, Any] = Field(default={}, description="Kept with the session as it is.")
+    tests: Tests | None = Field(default=None, description=TESTS)
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if [self.prompt, self.ir, self.source].count(None) != len(("prompt", "ir", "source")) - 1:
             raise ValueError("give exactly one of prompt, ir and source")
-        if self.source is None and (self.language != "python" or self.name is not None):
-            raise ValueError("name, and a language other than python, are for a source")
+        if self.source is None and self.name is not None:
+            raise ValueError("name is for a source")
+        language = self.ir.metadata.language if self.ir else self.language
+        if "language" in self.model_fields_set and language != self.language:
+            raise ValueError(f"language is {self.language}, and the ir's metadata says {language}")
+        if self.tests is not None and language != "python":
+            raise ValueError("tests are for Python: TypeScript is not run here")
         return self
 
     def order(self) -> Order:
@@ -63,6 +80,7 @@ class CreateSession(BaseModel):
             until=self.until,
             assume=self.assume,
             metadata=self.metadata,
+            tests=read_own_tests(self.tests) if self.tests is not None else None,
         )
 
 

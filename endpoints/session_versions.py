@@ -27,12 +27,13 @@ class Rollback(BaseModel):
 
 
 class VersionDiff(BaseModel):
-    """What changed between two versions: in the specification by place, in the code as a whole."""
+    """What changed between two versions: in the specification by place, in the code and the tests as a whole."""
 
     from_version: int
     to_version: int
     ir: list[Difference]
     code_changed: bool
+    tests_changed: bool
 
 
 @router.get("/history", response_model=Page[VersionSummary], responses=problem_responses(404))
@@ -66,6 +67,7 @@ async def compare_versions(
         to_version=to_version,
         ir=differences(old.ir_snapshot, new.ir_snapshot),
         code_changed=old.code_snapshot != new.code_snapshot,
+        tests_changed=old.tests != new.tests,
     )
 
 

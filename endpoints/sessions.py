@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from endpoints.guard import App, Editor, GuardedRoute, Reader
 from endpoints.openapi import problem_responses
+from endpoints.own_tests import TESTS, Tests
 from endpoints.preconditions import ExpectedVersion, etag
 from functions.failures import NotFound
 from functions.ir import IntermediateRepresentation
@@ -43,6 +44,7 @@ class SessionReplacement(BaseModel):
     current_ir: IntermediateRepresentation | None = None
     generated_code: str | None = None
     metadata: dict[str, Any] = {}
+    tests: Tests | None = Field(default=None, description=TESTS)
     description: str = Field(default="", max_length=500, description="What the history says of this version.")
 
 
@@ -50,13 +52,20 @@ class SessionPatch(BaseModel):
     """Only the members that are given change; null empties one."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"prompt": "add two integers", "description": "clearer words"}]}
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"prompt": "add two integers", "description": "clearer words"},
+                {"tests": "def test_adds():\n    assert add(1, 2) == 3\n"},
+            ]
+        },
     )
 
     prompt: Prompt | None = None
     current_ir: IntermediateRepresentation | None = None
     generated_code: str | None = None
     metadata: dict[str, Any] | None = None
+    tests: Tests | None = Field(default=None, description=TESTS)
     description: str = Field(default="", max_length=500, description="What the history says of this version.")
 
 

@@ -1,7 +1,7 @@
 """The two steps without a session: words to a specification, a specification to code; and its schema."""
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -13,13 +13,15 @@ from endpoints.answering import answer
 from endpoints.guard import App, Generator
 from endpoints.idempotency import CostlyRoute
 from endpoints.openapi import event_stream, problem_responses
+from endpoints.own_tests import TESTS, Tests
 from endpoints.public_documents import public_document
 from endpoints.server_sent_events import Event
 from endpoints.work import Emit
 from functions.candidate_round import Progress
 from functions.candidates import Implemented
 from functions.generation import Timing, Usage
-from functions.ir import IntermediateRepresentation, ir_schema
+from functions.ir import IntermediateRepresentation, TargetLanguage, ir_schema
+from functions.own_tests import read_own_tests
 
 router = APIRouter(route_class=CostlyRoute, tags=["specification"])
 
@@ -41,7 +43,7 @@ class SpecifyBody(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"prompt": "add two integers"}]})
 
     prompt: Words = Field(description="In plain words.")
-    language: Literal["python"] = "python"
+    language: TargetLanguage = Field(default="python", description="Of the code that it is for.")
 
 
 class SpecifiedBody(BaseModel):
@@ -78,6 +80,7 @@ class ImplementBody(BaseModel):
 
     ir: IntermediateRepresentation
     constraints: dict[str, Any] | None = Field(default=None, description="A constraint set.")
+    tests: Tests | None = Field(default=None, description=TESTS)
     candidates: int = Field(default=1, ge=1, le=8, description="Written in one batch; the best is kept.")
     repairs: int = Field(default=1, ge=0, le=3, description="Rounds in which the model is told what failed.")
 
@@ -143,9 +146,10 @@ async def specify(request: Request, body: SpecifyBody, app: App, caller: Generat
     },
 )
 async def implement(request: Request, body: ImplementBody, app: App, caller: Generator) -> Response:
-    """Python whose head is the specification's, by grammar; its examples and assertions are run in a sandbox.
+    """Code whose head is the specification's, by grammar; Python's examples, assertions and tests are run in a sandbox.
 
-    `passed` says whether the best candidate passed everything, `evidence` what was checked. With
+    `passed` says whether the best candidate passed all that can be checked, `evidence` what was: TypeScript is not run,
+    and what would have to be is "skipped" there with the reason. With
     `Accept: text/event-stream`: events of progress, then `done` or `error`.
     """
     generations = body.candidates * (1 + body.repairs)
@@ -155,6 +159,7 @@ async def implement(request: Request, body: ImplementBody, app: App, caller: Gen
             implemented = await app.forward.implement(
                 body.ir,
                 constraints=body.constraints,
+                tests=read_own_tests(body.tests) if body.tests is not None else None,
                 candidates=body.candidates,
                 repairs=body.repairs,
                 progress=telling(emit),

@@ -30,13 +30,22 @@ from functions.generation import (
     Timing,
     Usage,
 )
-from functions.ir import IntermediateRepresentation, Metadata
+from functions.ir import IntermediateRepresentation, Metadata, TargetLanguage
+from functions.own_tests import OwnTests
 from functions.prompt_choice import chosen_prompt, record_prompt
 from functions.prompting import repair_text, specification_text
 from functions.sandbox import Sandbox
 from functions.specification_checks import checked_ir, schema_for
 from functions.stated import stated
 from functions.type_checks import TypeChecker
+from functions.typescript_verification import verify_typescript
+from functions.typescript_writing import (
+    TYPESCRIPT_PROMPTS,
+    as_typescript,
+    typescript_head,
+    typescript_repair_text,
+    typescript_text,
+)
 from functions.verifier import Verifier
 from infra.settings import Settings
 
@@ -85,15 +94,15 @@ class Forward:
         self._verifier = Verifier(sandbox, types=types, store=store)
         self._settings = settings
 
-    async def specify(self, prompt: str, *, language: str = "python", progress: Progress = _silent) -> Specified:
+    async def specify(
+        self, prompt: str, *, language: TargetLanguage = "python", progress: Progress = _silent
+    ) -> Specified:
         """Words to an IR that validates against its schema; what the words leave open, or the checks find, is a hole.
 
         Raises `Refused` for an empty prompt, `PromptTooLong`, `GenerationCut`, `EngineUnavailable`.
         """
         if not prompt.strip():
             raise Refused("/prompt", "the prompt is empty; say in plain words what the function should do")
-        if language != "python":
-            raise Refused("/language", f"{language!r} cannot be written yet; 'python' can")
         shots = chosen_prompt(self._settings.prompts.specify, prompt.strip())
         await progress("specifying", {"prompt_version": shots.version})
         said = stated(prompt)
@@ -104,8 +113,10 @@ class Forward:
             record_prompt(shots.version, "cut")
             raise GenerationCut("the specification", sampling.max_tokens)
         record_prompt(shots.version, "made", written.finished.usage, written.finished.timing)
-        metadata = Metadata(origin="prompt", model=self._settings.engine.model, prompt_version=shots.version)
+        model = self._settings.engine.model
+        metadata = Metadata(language=language, origin="prompt", model=model, prompt_version=shots.version)
         ir = checked_ir(json.loads(written.texts[0]), metadata, said, words=prompt.strip())
+        ir = as_typescript(ir) if language == "typescript" else ir
         return Specified(ir, written.finished.usage, written.finished.timing)
 
     async def implement(
@@ -113,11 +124,12 @@ class Forward:
         ir: IntermediateRepresentation,
         *,
         constraints: dict[str, Any] | None = None,
+        tests: OwnTests | None = None,
         candidates: int = 1,
         repairs: int = 1,
         progress: Progress = _silent,
     ) -> Implemented:
-        """An IR to one Python function: its head forced by the grammar, its behaviour checked in the sandbox.
+        """An IR to one function: its head forced by the grammar, what Python does checked in the sandbox.
 
         `candidates` are written side by side, the first as likely as possible, and checked as each is finished; the
         first that passes everything ends the others. When the best of them breaks what is certain, up to `repairs`
@@ -126,22 +138,26 @@ class Forward:
         `PromptTooLong`, `EngineUnavailable`, and `GenerationCut` when every candidate was cut.
         """
         rules = await self._compiled(ir, constraints)
-        self._verifier.start()
-        check = self._check(ir, rules)
-        asked = "\n".join([specification_text(ir, guesses=False), *rules.prompt])
-        shots = chosen_prompt(self._settings.prompts.implement, asked)
+        is_python = ir.metadata.language == "python"
+        if is_python:
+            self._verifier.start()
+        check = self._check(ir, rules, tests)
+        wanted = specification_text(ir, guesses=False) if is_python else typescript_text(ir)
+        asked = "\n".join([wanted, *rules.prompt])
+        shots = chosen_prompt(self._settings.prompts.implement if is_python else TYPESCRIPT_PROMPTS, asked)
         messages = shots.messages(asked)
         tried: list[Candidate] = []
         rounds: list[CandidateRound] = []
         for number in range(1 + repairs):
             await progress("implementing", {"round": number, "candidates": candidates})
-            rounds.append(CandidateRound(self._engine, check, canonical, progress, number))
+            as_kept = canonical if is_python else _without_edges
+            rounds.append(CandidateRound(self._engine, check, as_kept, progress, number))
             samplings = self._samplings(candidates, number)
             tried += await rounds[-1].run([self._request(messages, one, rules.constraint) for one in samplings])
             best = best_of(tried)
             if best.evidence.sound:
                 break
-            repair = repair_text(ir, best.code, best.evidence.failures)
+            repair = (repair_text if is_python else typescript_repair_text)(ir, best.code, best.evidence.failures)
             messages = shots.messages("\n".join([repair, *rules.prompt]))
         if best.finish_reason != "stop":
             record_prompt(shots.version, "cut")
@@ -155,24 +171,30 @@ class Forward:
         """The IR's own constraints and those of the request, with the head that the signature forces."""
         given = read_constraint_set(constraints if constraints is not None else [])
         own = read_constraint_set(list(ir.constraints), pointer="/ir/constraints")
+        language = ir.metadata.language
+        head_of = ir.signature.to_source() if language == "python" else typescript_head(ir)
         head = StatedConstraint(
             name="signature",
-            rule=SignatureRule(type="signature", signature=ir.signature.to_source()),
+            rule=SignatureRule(type="signature", signature=head_of),
             place="/ir/signature",
         )
         together = ConstraintSet(
             constraints=tuple(named_apart([head, *own.constraints, *given.constraints])),
             warnings=(*own.warnings, *given.warnings),
         )
-        return await self._compiler.compile(together, "python", is_code=True)
+        return await self._compiler.compile(together, language, is_code=True)
 
-    def _check(self, ir: IntermediateRepresentation, rules: Compiled) -> Callable[[str], Awaitable[Evidence]]:
+    def _check(
+        self, ir: IntermediateRepresentation, rules: Compiled, tests: OwnTests | None
+    ) -> Callable[[str], Awaitable[Evidence]]:
         """Of a candidate's code; candidates of one request that are the same text are checked together."""
         under_way: dict[str, asyncio.Task[Evidence]] = {}
 
         async def evidence(code: str) -> Evidence:
             (violations,) = await self._compiler.violations([code], rules)
-            return await self._verifier.evidence(code, ir, violations)
+            if ir.metadata.language == "typescript":
+                return verify_typescript(code, ir, violations, tests)
+            return await self._verifier.evidence(code, ir, violations, tests)
 
         async def check(code: str) -> Evidence:
             if code not in under_way:
@@ -216,6 +238,10 @@ class Forward:
 
     def _sampling(self, *, temperature: float, n: int = 1) -> Sampling:
         return Sampling(max_tokens=self._settings.generation.max_tokens, temperature=temperature, n=n)
+
+
+def _without_edges(code: str) -> str:
+    return code.strip() + "\n"
 
 
 def canonical(code: str) -> str:

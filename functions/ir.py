@@ -13,6 +13,8 @@ from functions.literal_patterns import ANY_LITERAL, literal_pattern
 Effect = Literal["filesystem", "network", "clock", "randomness", "global_state", "process", "output"]
 HoleKind = Literal["intent", "signature", "effect", "assertion", "implementation"]
 Origin = Literal["prompt", "code", "user"]
+TargetLanguage = Literal["python", "typescript"]
+"""In which code is written; a specification's own notation is Python's."""
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MOST_EXAMPLES = 3
@@ -37,7 +39,8 @@ def _expression(text: str) -> str:
     return text.strip()
 
 
-Identifier = Annotated[str, Field(max_length=100), AfterValidator(_identifier)]
+LONGEST_NAME = 100
+Identifier = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_identifier)]
 Expression = Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(_expression)]
 LONGEST_SENTENCE = 4_000
 Sentence = Annotated[str, Field(max_length=LONGEST_SENTENCE)]
@@ -115,7 +118,7 @@ class Provenance(_Part):
 class Metadata(_Part):
     """Where the specification comes from. `provenance` is by JSON pointer of the clause."""
 
-    language: Literal["python", "typescript"] = "python"
+    language: TargetLanguage = "python"
     origin: Origin = "user"
     model: str | None = None
     prompt_version: str | None = None
@@ -160,6 +163,13 @@ def assume_first_suggestions(ir: IntermediateRepresentation) -> IntermediateRepr
         for hole in ir.holes
     ]
     return ir.model_copy(update={"holes": holes})
+
+
+def renamed(ir: IntermediateRepresentation, name: str) -> IntermediateRepresentation:
+    """The same of a function of that name; a name that the IR does not allow leaves it as it is."""
+    if not name.isidentifier() or keyword.iskeyword(name) or len(name) > LONGEST_NAME:
+        return ir
+    return ir.model_copy(update={"signature": ir.signature.model_copy(update={"name": name})})
 
 
 def decoding_schema(

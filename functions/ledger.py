@@ -51,7 +51,10 @@ class Work:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it. `cost_usd` is this server's own figure; seconds are wall time but for `gpu_seconds`."""
+    """What came of it. `cost_usd` is this server's own figure; seconds are wall time but for `gpu_seconds`.
+
+    `prompts` are `functions.prompt_uses.PromptUse`, as JSON.
+    """
 
     cost_usd: float
     prompt_tokens: int = 0
@@ -64,6 +67,7 @@ class Outcome:
     cache_hit: bool = False
     error: str | None = None
     session_id: str | None = None
+    prompts: tuple[dict[str, Any], ...] = ()
 
 
 class _Answer(BaseModel):

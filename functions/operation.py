@@ -121,11 +121,29 @@ class DayMetrics(Reliability):
     active_users: int
 
 
+class PromptFigures(_Answer):
+    """What one version of a prompt has come to. Rates are of 0 to 1; tokens and seconds are of what was not cut.
+
+    A specification succeeds when it is whole, code when it passes every check.
+    """
+
+    version: str
+    uses: int
+    successes: int
+    failed: int
+    cut: int
+    success_rate: float
+    completion_tokens_mean: float | None
+    latency_p50_s: float | None
+    latency_p95_s: float | None
+
+
 class Metrics(Reliability):
-    """The figures of several days together, and of each."""
+    """The figures of several days together, and of each; and of the prompts that were used in them, by version."""
 
     sessions: int
     active_users: int
+    prompts: tuple[PromptFigures, ...] = ()
     days: tuple[DayMetrics, ...]
 
 

@@ -8,15 +8,12 @@ import hashlib
 from bisect import bisect
 from collections.abc import Mapping
 from itertools import accumulate
-from typing import Literal
 
 from functions.generation import Timing, Usage
+from functions.prompt_uses import PromptOutcome, PromptUse, note_prompt
 from functions.prompting import Prompt, load_prompt
 from infra import telemetry
 from infra import telemetry_names as names
-
-PromptOutcome = Literal["made", "passed", "failed", "cut"]
-"""A specification is made; code has passed every check, or not; either is cut when it does not come to its end."""
 
 
 def chosen_prompt(weights: Mapping[str, float], request: str) -> Prompt:
@@ -30,6 +27,8 @@ def record_prompt(
     version: str, outcome: PromptOutcome, usage: Usage | None = None, timing: Timing | None = None
 ) -> None:
     """Count what came of a version; of what was cut, nothing more is known."""
+    tokens = usage.completion_tokens if usage is not None else None
+    note_prompt(PromptUse(version, outcome, tokens, timing.total_s if timing is not None else None))
     instruments = telemetry.instruments()
     labels = {names.PROMPT_VERSION: version, names.PROMPT_OUTCOME: outcome}
     instruments.prompt_outcomes.add(1, labels)

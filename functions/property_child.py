@@ -34,7 +34,7 @@ class _Broken(Exception):  # noqa: N818 - for Hypothesis, which shrinks what rai
     """The input breaks something that was not known to be broken."""
 
 
-def search(properties: dict[str, Any], code: str, servants: Sequence[Servant]) -> dict[str, Any]:
+def judge(properties: dict[str, Any], code: str, servants: Sequence[Servant]) -> dict[str, Any]:
     """The smallest input that was found for each fault, and what could not be tried."""
     waiting = list(servants)
     lost: list[str] = []

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from functions.failures import Unavailable
 from infra import telemetry
@@ -86,6 +86,35 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class GivenTests:
+    """A session's own tests (`functions.own_tests`). They call `tested`, which is the candidate's `function`."""
+
+    source: str
+    tested: str
+    function: str
+    uses_hypothesis: bool
+
+
+@dataclass(frozen=True)
+class OwnTestOutcome:
+    """How one test came out: "passed", "failed", or "skipped" where it could say nothing."""
+
+    name: str
+    verdict: Literal["passed", "failed", "skipped"]
+    detail: str
+
+
+@dataclass(frozen=True)
+class OwnTestsRun:
+    """How the tests came out, in their order. `ended` is as in `SandboxResult`; without "finished" there are none."""
+
+    ended: str
+    error: str = ""
+    tests: tuple[OwnTestOutcome, ...] = ()
+    isolated: bool = False
+
+
+@dataclass(frozen=True)
 class Search:
     """How a search for faults went. `ended` is as in `SandboxResult`.
 
@@ -102,6 +131,10 @@ class Search:
     isolated: bool = False
 
 
+JudgedBy = Properties | GivenTests
+"""What a judge in the sandbox reads when the candidate is in its place."""
+
+
 class Sandbox(Protocol):
     """Wherever it runs: a process here, a `modal.Sandbox` in the cloud."""
 
@@ -111,6 +144,10 @@ class Sandbox(Protocol):
 
     async def search(self, code: str, properties: Properties) -> Search:
         """Look for calls on which `code` breaks the properties. The process that has the code never sees them."""
+        ...
+
+    async def tested(self, code: str, tests: GivenTests) -> OwnTestsRun:
+        """Run the tests. The process that has the code never sees them."""
         ...
 
 
@@ -125,7 +162,7 @@ class ChildSandbox(ABC):
         self._slots = asyncio.Semaphore(at_once)
 
     @abstractmethod
-    async def _report(self, work: dict[str, Any], judged_by: Properties | None) -> bytes | SandboxResult:
+    async def _report(self, work: dict[str, Any], judged_by: JudgedBy | None) -> bytes | SandboxResult:
         """What the program reports of `work`, or how it ended without that. `judged_by` is sent after the candidate."""
 
     async def run(self, code: str, calls: Sequence[str]) -> SandboxResult:
@@ -142,12 +179,22 @@ class ChildSandbox(ABC):
 
     async def search(self, code: str, properties: Properties) -> Search:
         """See `Sandbox`. Raises `Unavailable` when the program cannot be started."""
-        packages = [str(Path(spec.origin).parent) for name in _PACKAGES if (spec := find_spec(name)) and spec.origin]
+        work = {"code": code, "packages": _packages(), "judge": "functions.property_child"}
         async with self._slots:
-            output = await self._report({"code": code, "packages": packages}, properties)
+            output = await self._report(work, properties)
         if isinstance(output, SandboxResult):
             return Search(output.ended, output.error)
         return _search(output, self._settings.output_bytes)
+
+    async def tested(self, code: str, tests: GivenTests) -> OwnTestsRun:
+        """See `Sandbox`. Raises `Unavailable` when the program cannot be started."""
+        packages = _packages() if tests.uses_hypothesis else []
+        work = {"code": code, "packages": packages, "judge": "functions.own_tests_child"}
+        async with self._slots:
+            output = await self._report(work, tests)
+        if isinstance(output, SandboxResult):
+            return OwnTestsRun(output.ended, output.error)
+        return _tested(output, self._settings.output_bytes)
 
     def _limits(self) -> dict[str, int]:
         return {
@@ -166,7 +213,7 @@ class ProcessSandbox(ChildSandbox):
     def __init__(self, settings: SandboxSettings, *, at_once: int = 2) -> None:
         super().__init__(settings, at_once=at_once)
 
-    async def _report(self, work: dict[str, Any], judged_by: Properties | None) -> bytes | SandboxResult:
+    async def _report(self, work: dict[str, Any], judged_by: JudgedBy | None) -> bytes | SandboxResult:
         with tempfile.TemporaryDirectory(prefix="lift-sys-sandbox-") as directory:
             readable = [*_interpreter_directories(), *work.get("packages", ())]
             job = {
@@ -206,7 +253,7 @@ def some_user_id() -> int:
     return random.choice(_USER_IDS)  # noqa: S311 - not a secret
 
 
-def as_sent(job: dict[str, Any], judged_by: Properties | None) -> bytes:
+def as_sent(job: dict[str, Any], judged_by: JudgedBy | None) -> bytes:
     """The program's standard input: the job after its length, then what it reads when the candidate is in its place."""
     first = json.dumps(job).encode()
     second = b"" if judged_by is None else json.dumps(asdict(judged_by)).encode()
@@ -265,6 +312,21 @@ def _search(output: bytes, most: int) -> Search:
         return Search("finished", "", int(answer["tried"]), faults, unheld, lost, bool(answer["isolated"]))
     except (ValueError, KeyError, TypeError, AttributeError):
         return Search("killed", "it crashed, or ran into a limit of memory, CPU time or processes")
+
+
+def _tested(output: bytes, most: int) -> OwnTestsRun:
+    if len(output) > most:
+        return OwnTestsRun("flooded", f"it gave more than {most} bytes")
+    try:
+        answer: dict[str, Any] = json.loads(output)
+        tests = tuple(OwnTestOutcome(str(row["name"]), row["verdict"], str(row["detail"])) for row in answer["rows"])
+        return OwnTestsRun("finished", "", tests, bool(answer["isolated"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return OwnTestsRun("killed", "it crashed, or ran into a limit of memory, CPU time or processes")
+
+
+def _packages() -> list[str]:
+    return [str(Path(spec.origin).parent) for name in _PACKAGES if (spec := find_spec(name)) and spec.origin]
 
 
 def _interpreter_directories() -> list[str]:

@@ -95,14 +95,14 @@ def evaluate(job: dict[str, Any], servants: Any) -> dict[str, Any]:
     return {"defined": True, "error": "", "calls": calls}
 
 
-def search(job: dict[str, Any], servants: Any, judge: Any, judged_by: int) -> dict[str, Any]:
-    """Look for calls that break the properties, which are read from the descriptor `judged_by`."""
+def judged(job: dict[str, Any], servants: Any, judge: Any, judged_by: int) -> dict[str, Any]:
+    """What the judge finds by what is read from the descriptor `judged_by`: properties, or tests."""
     held = [servants.Servant() for _ in range(judge.SERVANTS)]
     # From here on, what this process knows is out of reach for others of the same user (ptrace, /proc/<pid>/mem).
     call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
     with os.fdopen(judged_by, "rb") as pipe:
-        properties = json.load(pipe)
-    found: dict[str, Any] = judge.search(properties, job["code"], held)
+        given = json.load(pipe)
+    found: dict[str, Any] = judge.judge(given, job["code"], held)
     return found
 
 
@@ -115,13 +115,13 @@ def read_exactly(descriptor: int, size: int) -> bytes:
 
 
 def own_modules(job: dict[str, Any]) -> tuple[Any, Any]:
-    """The servants, and for a search its judge: loaded before their files are out of sight."""
+    """The servants, and the judge if there is one: loaded before their files are out of sight."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
     sys.path[:0] = [root, *{os.path.dirname(package) for package in job.get("packages", ())}]  # noqa: PTH120
     servants = import_module("functions.sandbox_servants")
     judge = None
-    if "packages" in job:
-        judge = import_module("functions.property_child")
+    if "judge" in job:
+        judge = import_module(job["judge"])
         judge.load()
     sys.path.remove(root)
     return servants, judge
@@ -148,7 +148,7 @@ def main() -> None:
             os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
         os.setsid()
     confine(job)
-    found = evaluate(job, servants) if judge is None else search(job, servants, judge, rest)
+    found = evaluate(job, servants) if judge is None else judged(job, servants, judge, rest)
     answer = {"isolated": isolated, **found}
     data = json.dumps(answer).encode()
     while data:

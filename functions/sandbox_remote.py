@@ -21,6 +21,9 @@ from functions.sandbox import (
     ENVIRONMENT,
     STARTING_S,
     ChildSandbox,
+    GivenTests,
+    JudgedBy,
+    OwnTestsRun,
     Properties,
     SandboxResult,
     Search,
@@ -64,11 +67,15 @@ class ModalSandbox(ChildSandbox):
         """See `ChildSandbox` and `run`."""
         return dataclasses.replace(await super().search(code, properties), isolated=True)
 
+    async def tested(self, code: str, tests: GivenTests) -> OwnTestsRun:
+        """See `ChildSandbox` and `run`."""
+        return dataclasses.replace(await super().tested(code, tests), isolated=True)
+
     async def close(self) -> None:
         """Wait until every sandbox has been told to end."""
         await asyncio.gather(*self._ending, return_exceptions=True)
 
-    async def _report(self, work: dict[str, Any], judged_by: Properties | None) -> bytes | SandboxResult:
+    async def _report(self, work: dict[str, Any], judged_by: JudgedBy | None) -> bytes | SandboxResult:
         job = {**work, "uid": some_user_id(), "limits": self._limits()}
         try:
             async with asyncio.timeout(CREATION_S):

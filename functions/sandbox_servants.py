@@ -15,6 +15,8 @@ import socket
 import time
 from typing import Any
 
+from functions.plain_values import NotPlain, read, written
+
 LONGEST_REPR = 10_000
 LONGEST_REPLY = 16 * LONGEST_REPR
 _OPEN_FILES = 64
@@ -62,13 +64,18 @@ class Servant:
 
 
 def serve(connection: socket.socket) -> None:
-    """Answer requests until the judge is gone: `code` defines the candidate, `call` is evaluated in it."""
+    """Answer requests until the judge is gone: `code` defines the candidate, `call` is evaluated in it.
+
+    `function` is one of its functions, which is called with the `arguments` of `plain_values`.
+    """
     namespace: dict[str, Any] = {}
     for line in connection.makefile("rb"):
         request = json.loads(line)
         if "code" in request:
             namespace, error = defined(request["code"])
             answer: dict[str, Any] = {"error": error}
+        elif "function" in request:
+            answer = invoked(request["function"], request["arguments"], namespace)
         else:
             answer = attempt(request["call"], namespace)
         connection.sendall(json.dumps(answer).encode() + b"\n")
@@ -94,6 +101,29 @@ def attempt(expression: str, namespace: dict[str, Any]) -> dict[str, Any]:
             return {"value": repr(value)[:LONGEST_REPR]}
         except BaseException as error:  # noqa: BLE001 - as above
             return {"raised": [c.__name__ for c in type(error).__mro__[:-2]], "error": described(error)}
+
+
+def invoked(function: str, arguments: str, namespace: dict[str, Any]) -> dict[str, Any]:
+    """Make one call: its value, and its arguments as they are afterwards; or what it raised, or why it is not told."""
+    with silence():
+        try:
+            positional, named = read(arguments)
+            value = namespace[function](*positional, **named)
+            answer = {"value": written(value), "arguments": written((positional, named))}
+        except NotPlain as error:
+            return {"unplain": f"it gave {error}"}
+        except BaseException as error:  # noqa: BLE001 - as above
+            return {"raised": [c.__name__ for c in type(error).__mro__[:-2]], **_told(error)}
+    if sum(map(len, answer.values())) > LONGEST_REPR * 10:
+        return {"unplain": "it gave more than can be told"}
+    return answer
+
+
+def _told(error: BaseException) -> dict[str, str]:
+    message = ""
+    with contextlib.suppress(Exception):
+        message = str(error)[:500]
+    return {"message": message, "error": described(error)}
 
 
 def described(error: BaseException) -> str:

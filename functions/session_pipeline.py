@@ -16,8 +16,9 @@ from functions.candidate_round import Progress
 from functions.failures import Failure
 from functions.forward import Forward
 from functions.generation import Timing, Usage
-from functions.ir import IntermediateRepresentation, assume_first_suggestions
-from functions.reverse import Reverse, SourceLanguage
+from functions.ir import IntermediateRepresentation, TargetLanguage, assume_first_suggestions, renamed
+from functions.own_tests import OwnTests, read_own_tests
+from functions.reverse import Reverse
 from functions.sessions import NewSession, Session, SessionChanges, SessionStore
 
 Until = Literal["ir", "code"]
@@ -32,20 +33,32 @@ class Order:
     Of `source` the function called `name` is specified, and its code is the source as it is.
 
     Open holes that matter stop the work before code, unless `assume` takes their first suggestions. `candidates` and
-    `repairs` say how hard to try (`Forward.implement`).
+    `repairs` say how hard to try (`Forward.implement`). `tests` are the session's own; what is specified from words is
+    named as they name it.
     """
 
     prompt: str
     ir: IntermediateRepresentation | None = None
     source: str | None = None
     name: str | None = None
-    language: SourceLanguage = "python"
+    language: TargetLanguage = "python"
     constraints: dict[str, Any] | None = None
     until: Until = "code"
     assume: bool = False
     candidates: int = 1
     repairs: int = 1
     metadata: dict[str, Any] = field(default_factory=dict)
+    tests: OwnTests | None = None
+
+
+def language_of(session: Session) -> TargetLanguage:
+    """In which its code is to be written."""
+    return "typescript" if session.metadata.get("language") == "typescript" else "python"
+
+
+def own_tests_of(session: Session) -> OwnTests | None:
+    """As an order takes them."""
+    return read_own_tests(session.tests) if session.tests is not None else None
 
 
 @dataclass
@@ -76,7 +89,8 @@ class SessionPipeline:
     async def accept(self, caller: Caller, order: Order) -> Session:
         """Store the order, before any model works on it."""
         ir = order.ir.model_dump(mode="json") if order.ir else None
-        metadata = {**order.metadata, "language": order.language, "until": order.until}
+        language = order.ir.metadata.language if order.ir else order.language
+        metadata = {**order.metadata, "language": language, "until": order.until}
         metadata["origin"] = "code" if order.source is not None else "user" if order.ir is not None else "prompt"
         if order.constraints:
             metadata["constraints"] = order.constraints  # for whoever has the code written again
@@ -86,6 +100,7 @@ class SessionPipeline:
             generated_code=order.source,
             metadata=metadata,
             description="asked for",
+            tests=order.tests.source if order.tests else None,
         )
         return await self._sessions.create(caller, new)
 
@@ -120,7 +135,7 @@ class SessionPipeline:
         else:
             specified = await self._forward.specify(order.prompt, language=order.language, progress=run.progress)
             spent(specified.usage, specified.timing)
-            ir = specified.ir
+            ir = specified.ir if order.tests is None else renamed(specified.ir, order.tests.tested)
         if order.assume:
             ir = assume_first_suggestions(ir)
         changes["current_ir"] = ir.model_dump(mode="json")
@@ -134,6 +149,7 @@ class SessionPipeline:
         implemented = await self._forward.implement(
             ir,
             constraints=order.constraints,
+            tests=order.tests,
             candidates=order.candidates,
             repairs=order.repairs,
             progress=run.progress,

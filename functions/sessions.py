@@ -25,7 +25,7 @@ class _Stored(BaseModel):
 class Session(_Stored):
     """The current version. `holes` are the open ones of `current_ir`; `resolutions` are the answers to the others.
 
-    `role` is what the session is to whoever asked.
+    `role` is what the session is to whoever asked. `tests` are its own (`functions.own_tests`), as source text.
     """
 
     id: str
@@ -41,6 +41,7 @@ class Session(_Stored):
     resolutions: list[dict[str, Any]]
     evidence: dict[str, Any]
     metadata: dict[str, Any]
+    tests: str | None = None
     created_at: datetime
     updated_at: datetime
 
@@ -67,6 +68,7 @@ class SessionVersion(VersionSummary):
     resolutions: list[dict[str, Any]]
     evidence: dict[str, Any]
     metadata: dict[str, Any]
+    tests: str | None = None
 
 
 class SessionEvent(_Stored):
@@ -91,10 +93,11 @@ class NewSession(BaseModel):
     metadata: dict[str, Any] = {}
     description: str = Field("created", max_length=LONGEST_DESCRIPTION)
     id: str | None = None
+    tests: str | None = None
 
 
 class SessionChanges(BaseModel):
-    """Fields to change: those that are set. None clears `current_ir` and `generated_code`."""
+    """Fields to change: those that are set. None clears `current_ir`, `generated_code` and `tests`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -104,6 +107,7 @@ class SessionChanges(BaseModel):
     generation_status: GenerationStatus = "pending"
     evidence: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
+    tests: str | None = None
 
 
 Written = Callable[[Caller, Session], None]

@@ -1,7 +1,6 @@
 """What a candidate must pass, cheapest first: it parses, has the signature, knows its names, does what is said."""
 
 import ast
-import builtins
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -9,13 +8,14 @@ from typing import Any
 from functions.constraints.violations import Violation
 from functions.evidence import Check, Evidence
 from functions.ir import Example, IntermediateRepresentation
+from functions.own_test_checks import own_test_checks, unrun_own_test_checks
+from functions.own_tests import OwnTests
 from functions.property_checks import property_checks, unrun_property_checks
 from functions.sandbox import CallResult, Sandbox, SandboxResult
 from functions.type_checks import TypeChecker
+from functions.unbound_names import unbound_names
 from infra import telemetry
 from infra import telemetry_names as names
-
-_BUILTINS = frozenset(dir(builtins))
 
 RELATIVE_TOLERANCE = 1e-9
 _BROKEN = frozenset(("NameError", "AttributeError", "TypeError", "ImportError", "RecursionError"))
@@ -29,14 +29,15 @@ async def verify(
     violations: Sequence[Violation] = (),
     *,
     types: TypeChecker | None = None,
+    tests: OwnTests | None = None,
 ) -> Evidence:
     """Check one candidate against its specification; `violations` are what it breaks of the constraints.
 
-    Without `types` there is no row about them. What is dear is not run when something cheaper has failed.
-    Raises `Unavailable` when no sandbox can be had.
+    Without `types` there is no row about them; `tests` are the session's own. What is dear is not run when something
+    cheaper has failed. Raises `Unavailable` when no sandbox can be had.
     """
     with telemetry.span(names.VERIFY) as span:
-        evidence = await _checked(code, ir, sandbox, violations, types)
+        evidence = await _checked(code, ir, sandbox, violations, types=types, tests=tests)
         verdicts = [check.verdict for check in evidence.checks]
         counted = {names.CHECKS_PASSED: verdicts.count("passed"), names.CHECKS_FAILED: verdicts.count("failed")}
         span.set_attributes(counted)
@@ -48,7 +49,9 @@ async def _checked(
     ir: IntermediateRepresentation,
     sandbox: Sandbox,
     violations: Sequence[Violation],
+    *,
     types: TypeChecker | None,
+    tests: OwnTests | None,
 ) -> Evidence:
     checks = [_parses(code)]
     if checks[0].verdict == "passed":
@@ -57,17 +60,26 @@ async def _checked(
     checks.append(_obeys(violations))
     if not can_run:
         unrun = [_not_run(ir, i) for i in range(len(ir.examples))]
-        return Evidence([*checks, *unrun, *unrun_property_checks(ir)])
+        return Evidence([*checks, *unrun, *unrun_property_checks(ir), *unrun_own_test_checks(tests)])
     if types is not None:
         checks.append(await types.check(code))
     result = await sandbox.run(code, [_call(ir, example) for example in ir.examples])
     checks += [_defines(result), *_examples(ir, result)]
     outcomes = tuple(call.value or f"raised {call.error}" for call in result.calls)
+    lasting = result.ended == "finished"
     if any(check.verdict == "failed" for check in checks):
-        lasting = result.ended == "finished"
-        return Evidence([*checks, *unrun_property_checks(ir)], lasting=lasting, outcomes=outcomes)
-    properties, lasting = await property_checks(code, ir, sandbox)
-    return Evidence([*checks, *properties], lasting=lasting, outcomes=outcomes)
+        checks += unrun_property_checks(ir)
+    else:
+        properties, lasting = await property_checks(code, ir, sandbox)
+        checks += properties
+    if tests is not None:
+        # A guess that fails may be wrong itself, and then the tests are what tells.
+        if any(check.verdict == "failed" and not check.guessed for check in checks):
+            checks += unrun_own_test_checks(tests)
+        else:
+            rows, would_last = await own_test_checks(code, ir, tests, sandbox)
+            checks, lasting = [*checks, *rows], lasting and would_last
+    return Evidence(checks, lasting=lasting, outcomes=outcomes)
 
 
 def signature_of(code: str) -> str | None:
@@ -123,24 +135,10 @@ def _has_signature(code: str, ir: IntermediateRepresentation) -> Check:
 
 
 def _knows_its_names(code: str) -> Check:
-    """Names that nothing binds, whatever path is taken: found without running it (pyflakes' F821, without scopes)."""
-    tree = ast.parse(code)
-    used = {node.id: node.lineno for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    bound |= {alias.asname or alias.name.split(".")[0] for node in ast.walk(tree) for alias in _imported(node)}
-    bound |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    bound |= {node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.name}
-    bound |= {node.name or "" for node in ast.walk(tree) if isinstance(node, ast.MatchAs | ast.MatchStar)}
-    bound |= {node.rest or "" for node in ast.walk(tree) if isinstance(node, ast.MatchMapping)}
-    unknown = sorted(used.keys() - bound - _BUILTINS)
+    unknown = unbound_names(ast.parse(code))
     if not unknown:
         return Check("names", "passed")
-    return Check("names", "failed", "; ".join(f"line {used[name]}: {name} is not defined" for name in unknown))
-
-
-def _imported(node: ast.AST) -> list[ast.alias]:
-    return node.names if isinstance(node, ast.Import | ast.ImportFrom) else []
+    return Check("names", "failed", "; ".join(f"line {line}: {name} is not defined" for name, line in unknown.items()))
 
 
 def _defines(result: SandboxResult) -> Check:

@@ -12,12 +12,13 @@ from functions.cache import Cache, Store
 from functions.constraints.violations import Violation
 from functions.evidence import Check, Evidence
 from functions.ir import IntermediateRepresentation
+from functions.own_tests import OwnTests
 from functions.sandbox import Sandbox
 from functions.type_checks import TypeChecker
 from functions.verification import verify
 
 WEEK_S = 7 * 24 * 3600.0
-_MADE_BY = ("evidence", "property", "sandbox", "type_", "verif")
+_MADE_BY = ("evidence", "own_test", "plain_values", "property", "sandbox", "type_", "unbound", "verif")
 
 
 class Verifier:
@@ -34,23 +35,29 @@ class Verifier:
             self._types.start()
 
     async def evidence(
-        self, code: str, ir: IntermediateRepresentation, violations: Sequence[Violation] = ()
+        self,
+        code: str,
+        ir: IntermediateRepresentation,
+        violations: Sequence[Violation] = (),
+        tests: OwnTests | None = None,
     ) -> Evidence:
         """See `verify`. Raises `Unavailable` when no sandbox can be had."""
-        key = self._key(code, ir, violations)
+        key = self._key(code, ir, violations, tests)
         if self._kept and (known := await self._kept.get(key)) is not None:
             kept = json.loads(known)
             return Evidence([Check(**row) for row in kept["checks"]], outcomes=tuple(kept["outcomes"]))
-        evidence = await verify(code, ir, self._sandbox, violations, types=self._types)
+        evidence = await verify(code, ir, self._sandbox, violations, types=self._types, tests=tests)
         if self._kept and evidence.lasting:
             kept = {"checks": evidence.as_json(), "outcomes": evidence.outcomes}
             await self._kept.put(key, json.dumps(kept).encode())
         return evidence
 
-    def _key(self, code: str, ir: IntermediateRepresentation, violations: Sequence[Violation]) -> str:
+    def _key(
+        self, code: str, ir: IntermediateRepresentation, violations: Sequence[Violation], tests: OwnTests | None
+    ) -> str:
         checks = ir.model_dump(mode="json", include={"signature", "examples", "assertions"})
         broken = [[violation.line, violation.message] for violation in violations]
-        return json.dumps([code, checks, sorted(ir.guesses), broken, self._types is not None])
+        return json.dumps([code, checks, sorted(ir.guesses), broken, self._types is not None, tests and tests.source])
 
 
 @cache

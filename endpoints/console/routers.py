@@ -13,6 +13,7 @@ from endpoints.console import (
     session_mending,
     session_page,
     session_sharing,
+    session_tests,
     sign_in,
     writing,
 )
@@ -29,6 +30,7 @@ CONSOLE_ROUTERS = (
     session_form.router,
     session_history.router,
     session_sharing.router,
+    session_tests.router,
     playground.router,
     account_page.router,
     operating.router,

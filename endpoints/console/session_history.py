@@ -26,15 +26,16 @@ ShownVersion = Annotated[int, Query(ge=1, le=2**31 - 1)]
 async def compare(
     request: Request, app: App, caller: Reader, session_id: SessionId, old: ShownVersion, new: ShownVersion
 ) -> Response:
-    """What changed from one version to another, in the specification by place, in the code by line."""
+    """What changed from one version to another, in the specification by place, in code and tests by line."""
     session = await app.sessions.get(caller, session_id)
     before = await app.sessions.version(caller, session_id, old)
     after = await app.sessions.version(caller, session_id, new)
     changes = differences(_specification(before), _specification(after))
-    code_lines = _code_lines(before, after)
-    return page(
-        request, "compare.html", session=session, before=before, after=after, changes=changes, code_lines=code_lines
-    )
+    lines: dict[str, Any] = {
+        "code_lines": _changed_lines(before.code_snapshot, after.code_snapshot),
+        "test_lines": _changed_lines(before.tests, after.tests),
+    }
+    return page(request, "compare.html", session=session, before=before, after=after, changes=changes, **lines)
 
 
 @router.post("/rollback")
@@ -53,9 +54,9 @@ def _specification(version: SessionVersion) -> Any:
     return editable(version.ir_snapshot) if version.ir_snapshot is not None else None
 
 
-def _code_lines(before: SessionVersion, after: SessionVersion) -> list[tuple[str, str]]:
+def _changed_lines(before: str | None, after: str | None) -> list[tuple[str, str]]:
     """Each line with its sign: "+", "-" or " "; nothing where the code is the same."""
-    old, new = (before.code_snapshot or "").splitlines(), (after.code_snapshot or "").splitlines()
+    old, new = (before or "").splitlines(), (after or "").splitlines()
     if old == new:
         return []
     lines = difflib.unified_diff(old, new, n=10_000, lineterm="")

@@ -19,7 +19,7 @@ from functions.callers import Caller
 from functions.clause_lines import lines_of_clauses
 from functions.failures import StaleVersion
 from functions.ir import BLOCKING, IntermediateRepresentation
-from functions.session_pipeline import Order
+from functions.session_pipeline import Order, language_of, own_tests_of
 from functions.sessions import Session, VersionSummary
 
 router = APIRouter(route_class=ConsoleRoute, prefix="/sessions/{session_id}", include_in_schema=False)
@@ -61,7 +61,14 @@ async def write_code(
     if app.running_orders.of(session_id) is None:
         ir = IntermediateRepresentation.model_validate(session.current_ir) if session.current_ir else None
         constraints = session.metadata.get("constraints")
-        order = Order(prompt=session.prompt, ir=ir, constraints=constraints, assume=assume)
+        order = Order(
+            prompt=session.prompt,
+            ir=ir,
+            language=language_of(session),
+            constraints=constraints,
+            assume=assume,
+            tests=own_tests_of(session),
+        )
         do = working(app, request, caller, order, session, patience_s=app.settings.engine.startup_timeout_s)
         await app.running_orders.start(do, user_id=caller.user_id)
     return await show(request, app, caller, session_id)
@@ -140,17 +147,20 @@ async def content_of(app: Services, caller: Caller, session: Session) -> dict[st
         "constraints": (session.metadata.get("constraints") or {}).get("constraints", []),
         "may_edit": session.role != "viewer" and session.status == "active",
         "lines": lines_of_clauses(session.generated_code or "", session.current_ir) if session.current_ir else {},
+        "language": language_of(session),
         "notice": "",
         "tone": "warn",
     }
 
 
 async def _is_behind(app: Services, caller: Caller, session: Session, versions: Sequence[VersionSummary]) -> bool:
-    """Whether the specification has changed since the code was written by it."""
+    """Whether the specification or its tests have changed since the code was written by them."""
     if not session.generated_code or session.current_ir is None:
         return False
     written = next((each.version for each in versions if each.change_description == "code"), session.version)
     if written == session.version:
         return False
-    then = (await app.sessions.version(caller, session.id, written)).ir_snapshot
-    return then is None or editable(then) != editable(session.current_ir)
+    then = await app.sessions.version(caller, session.id, written)
+    if then.ir_snapshot is None or then.tests != session.tests:
+        return True
+    return editable(then.ir_snapshot) != editable(session.current_ir)

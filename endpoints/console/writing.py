@@ -41,23 +41,35 @@ async def give_order(
     app: App,
     caller: Generator,
     prompt: Annotated[str, Form(max_length=LONGEST_PROMPT)] = "",
-    language: Annotated[Literal["python"], Form()] = "python",
+    language: Annotated[Literal["python", "typescript"], Form()] = "python",
     until: Annotated[Literal["ir", "code"], Form()] = "code",
     assume: Annotated[bool, Form()] = False,  # noqa: FBT002 - a form's field
     keeps: Annotated[list[str] | None, Form()] = None,
     mined: Annotated[list[str] | None, Form()] = None,
     own: Annotated[str, Form(max_length=LONGEST_PROMPT)] = "",
+    tests: Annotated[str, Form(max_length=LONGEST_PROMPT)] = "",
 ) -> Response:
     """Begin, and go to the session's page, where the work can be watched and stopped."""
     try:
         constraints = constraint_set(keeps or [], mined or [], own)
         wanted = CreateSession(
-            prompt=prompt.strip(), language=language, until=until, assume=assume, constraints=constraints
+            prompt=prompt.strip(),
+            language=language,
+            until=until,
+            assume=assume,
+            constraints=constraints,
+            tests=tests.replace("\r\n", "\n") if tests.strip() else None,
         )
     except (ValidationError, Refused) as error:
-        refusal = str(error) if isinstance(error, Refused) else "Say in plain words what the function should do."
-        given = {"prompt": prompt, "until": until, "keeps": keeps or [], "own": own}
-        return await _form(request, app, status=422, refusal=refusal, **given)
+        given = {
+            "prompt": prompt,
+            "until": until,
+            "keeps": keeps or [],
+            "own": own,
+            "tests": tests,
+            "language": language,
+        }
+        return await _form(request, app, status=422, refusal=_refusal(error), **given)
     do = working(app, request, caller, wanted.order(), patience_s=app.settings.engine.startup_timeout_s)
     order = await app.running_orders.start(do, user_id=caller.user_id)
     return go_to(request, f"/sessions/{order.session_id}")
@@ -75,7 +87,28 @@ async def extract(
     return part(request, "_mined.html", found=found, skipped=skipped)
 
 
+def _refusal(error: ValidationError | Refused) -> str:
+    if isinstance(error, Refused):
+        return str(error)
+    for fault in error.errors():
+        said = fault["msg"].removeprefix("Value error, ")
+        if not fault["loc"]:
+            return f"{said[:1].upper()}{said[1:]}."
+        if fault["loc"][0] == "tests":
+            return f"The tests: {said}."
+    return "Say in plain words what the function should do."
+
+
 async def _form(request: Request, app: Services, *, status: int = 200, **given: Any) -> Response:
     engine = await engine_health(app.engine, app.settings.engine.model)
-    shown = {"prompt": "", "refusal": "", "until": "code", "keeps": [], "own": "", **given}
+    shown = {
+        "prompt": "",
+        "refusal": "",
+        "until": "code",
+        "keeps": [],
+        "own": "",
+        "tests": "",
+        "language": "python",
+        **given,
+    }
     return page(request, "new.html", status, examples=EXAMPLES, choices=CHOICES, engine=engine, **shown)

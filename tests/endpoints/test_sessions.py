@@ -209,3 +209,43 @@ async def test_another_users_session_does_not_exist(web: Web, client: httpx.Asyn
 @pytest.mark.parametrize("session_id", ["1", "not-a-uuid", "%00", "' or 1=1"])
 async def test_what_is_no_id_is_not_found(client: httpx.AsyncClient, session_id: str):
     assert (await client.get(f"/api/sessions/{session_id}")).status_code == 404
+
+
+async def test_tests_are_set_by_put_and_patch_and_taken_away_by_null(client: httpx.AsyncClient):
+    session = await stored(client)
+    path, tests = f"/api/sessions/{session['id']}", "def test_adds():\n    assert add(1, 2) == 3\n"
+    assert session["tests"] is None
+    session = (await client.patch(path, json={"tests": tests}, headers=at(session))).json()
+    assert (session["tests"], session["prompt"]) == (tests, "add two integers")
+    put = {"prompt": "add", "tests": tests}
+    session = (await client.put(path, json=put, headers=at(session))).json()
+    assert (session["tests"], session["current_ir"]) == (tests, None)
+    session = (await client.patch(path, json={"tests": None}, headers=at(session))).json()
+    assert session["tests"] is None
+    diff = (await client.get(f"{path}/diff", params={"from": session["version"] - 1, "to": session["version"]})).json()
+    assert (diff["tests_changed"], diff["code_changed"], diff["ir"]) == (True, False, [])
+
+
+async def test_an_order_brings_its_tests(client: httpx.AsyncClient):
+    tests = "assert add(1, 2) == 3\n"
+    failed = await client.post("/api/sessions", json={"prompt": "add two integers", "tests": tests})
+    assert failed.status_code == 503
+    assert (await client.get(f"/api/sessions/{failed.json()['session_id']}")).json()["tests"] == tests
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"prompt": "x", "tests": "def test_a(:"}, "/tests"),
+        ({"prompt": "x", "tests": ""}, "/tests"),
+        ({"prompt": "x", "tests": "from mine import add\nassert add(1, 2) == 3"}, "/tests"),
+        ({"prompt": "x", "tests": "assert f(1)", "language": "typescript"}, ""),
+        ({"ir": IR, "language": "typescript"}, ""),
+    ],
+)
+async def test_tests_that_cannot_be_run_are_refused_in_their_place(
+    client: httpx.AsyncClient, body: dict[str, Any], place: str
+):
+    refused = await client.post("/api/sessions", json=body)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["pointer"] == place
