@@ -1,6 +1,7 @@
 import pytest
 from starlette.types import Scope
 
+from endpoints import address_limits
 from endpoints.address_limits import AddressLimits, client_address
 from functions.failures import RateLimited
 from tests.endpoints.conftest import Web
@@ -41,6 +42,26 @@ def test_each_address_has_a_bucket_that_fills_evenly():
     now = 30.0
     limits.require(ours)
     assert limits.take(ours).remaining == 0
+
+
+def test_of_many_addresses_those_that_came_last_are_remembered(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(address_limits, "CAPACITY", 2)
+    limits = AddressLimits(5, 0, clock=lambda: 0)
+    one, two, three = (scope_of(f"198.51.100.{number}") for number in (1, 2, 3))
+    assert [limits.take(each).remaining for each in (one, two, one, three)] == [4, 4, 3, 4]
+    assert [limits.take(each).remaining for each in (one, two)] == [2, 4], "the second was forgotten"
+
+
+def test_an_empty_bucket_is_full_again_in_a_minute():
+    now = 0.0
+    limits = AddressLimits(4, 0, clock=lambda: now)
+    states = [limits.take(scope_of("198.51.100.1")) for _ in range(3)]
+    assert [(state.remaining, state.reset_s) for state in states] == [(3, 15), (2, 30), (1, 45)]
+    now = 7.5
+    assert limits.take(scope_of("198.51.100.1")).remaining == 0, "one and a half were left"
+    now = 3600.0
+    state = limits.take(scope_of("198.51.100.1"))
+    assert (state.remaining, state.reset_s, state.quota, state.window_s) == (3, 15, 4, 60)
 
 
 @pytest.mark.parametrize(

@@ -30,3 +30,10 @@ async def test_what_could_not_be_stored_is_refused_with_its_place(web: Web):
     answer = await client.post("/api/generate", json={"prompt": "x", "choice": ["a", "b\0"]})
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == ["/choice/1"]
+
+
+async def test_a_body_that_is_no_json_is_told_so(web: Web):
+    _, client = await web.user_client()
+    answer = await client.post("/api/generate", content=b"{", headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+    assert "not valid JSON" in answer.json()["detail"]

@@ -105,6 +105,12 @@ async def test_the_key_decides_the_algorithm():
             await verifier().verify(crossed)
 
 
+@pytest.mark.parametrize("kid", ["another", "", None])
+async def test_a_key_that_is_not_published_verifies_nothing(kid: str | None):
+    with pytest.raises(Unauthenticated, match="not known here"):
+        await verifier(secret=SECRET).verify(token(kid=kid))
+
+
 async def test_an_unsigned_token_is_nothing():
     unsigned = jwt.encode(claims(), None, "none", {"kid": "ec"})
     with pytest.raises(Unauthenticated, match="'none' is not taken"):

@@ -100,6 +100,14 @@ async def test_what_cannot_be_read_lies_aside_and_does_not_hide_the_rest(directo
     assert names(directory) == sorted([f"{put.id}.json", f"{broken}.unreadable"])
 
 
+async def test_what_another_process_books_while_the_notes_are_read_is_passed_over(directory: Path):
+    outbox = UsageOutbox(directory, 3)
+    (directory / f"{uuid.uuid4()}.json").symlink_to("booked meanwhile")
+    put = use()
+    await outbox.put(put)
+    assert await outbox.entries() == [put]
+
+
 async def test_each_change_is_told_to_who_keeps_the_disk(directory: Path):
     told: list[list[str]] = []
 
