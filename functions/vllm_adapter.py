@@ -26,6 +26,7 @@ from functions.generation import (
 from functions.import_lock import IMPORTING
 from functions.matching_limits import limit_all_matchers
 from functions.parent_watch import end_with
+from functions.randomness import WORKER_EXTENSION
 from functions.validation_grammar import structural_tag_as_lark
 from infra.settings import EngineSettings, apply_process_environment
 
@@ -119,6 +120,7 @@ def _start_core(settings: EngineSettings, model_path: Path) -> Core:
             additional_config=_InEachProcess(),
             **_forced_tokens(settings.forced_tokens),
             # vLLM reads a prompt and its constraint in these threads: a large one must not hold up the others.
+            worker_extension_cls=WORKER_EXTENSION,
             renderer_num_workers=_TOKENIZER_THREADS,
             # The same two switches as in validation: what was tried there is what is compiled here.
             structured_outputs_config={
