@@ -28,6 +28,7 @@ from functions.generation import (
     Timing,
     Usage,
 )
+from functions.randomness import RESEED
 from functions.warm_up import warm_up_requests
 from infra import telemetry
 from infra import telemetry_names as names
@@ -100,6 +101,11 @@ class Engine:
         if self._settings.sleep_level and self._core is not None:
             await vllm_adapter.wake(self._core, self._settings.sleep_level)
             self._state, self._detail = "ready", ""
+
+    async def reseed(self) -> None:
+        """Draw the tokens of requests without a seed as in no other container of the same snapshot."""
+        if self._core is not None:
+            await self._core.collective_rpc(RESEED)
 
     async def status(self) -> EngineStatus:
         """See `EngineClient`. `running` and `waiting` count sequences: a request with n candidates is n of them."""

@@ -4,7 +4,6 @@ What is set up in `load` may be in a snapshot, from which many containers start,
 reads no secret, and neither configures logging nor exports telemetry; all of that is `wake`'s.
 """
 
-import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from typing import Self
@@ -13,6 +12,7 @@ from functions.cache import Store
 from functions.engine import Engine
 from functions.engine_remote import LAST_START, start_times
 from functions.event_batches import run_generation
+from functions.randomness import seed_from_the_system
 from functions.snapshots import wake_or_restart
 from functions.weights import complete_weights
 from infra import telemetry
@@ -45,13 +45,14 @@ class EngineContainer:
         `store` is where the web tier looks for how long engines take to start; see `wake_or_restart` for the other.
         """
         settings = self._settings
+        if settings.scaling.memory_snapshot:
+            seed_from_the_system()  # before anything is sent: the ids of spans are drawn, too
         self._life.enter_context(
             exported("lift-sys-engine", settings.environment, settings.telemetry, load_telemetry_export())
         )
         configure_logging()
         started_s = (await self._engine.status()).last_start_s
         if settings.scaling.memory_snapshot:
-            random.seed()  # the snapshot's state is every container's: their spans would have the same ids
             started_s = await wake_or_restart(self._engine, reload_weights)
         # Here and not in the engine, which has started before anything could be sent away.
         telemetry.instruments().engine_start.record(started_s or 0.0, {names.REQUEST_MODEL: settings.engine.model})

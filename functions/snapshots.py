@@ -22,6 +22,10 @@ class SleepingEngine(EngineClient, Protocol):
         """Take the GPU's memory again."""
         ...
 
+    async def reseed(self) -> None:
+        """Draw as no other container of the same snapshot."""
+        ...
+
     async def stop(self) -> None:
         """End its processes, in whatever state they are."""
         ...
@@ -43,6 +47,7 @@ async def wake_or_restart(engine: SleepingEngine, reload_weights: Callable[[], A
     try:
         async with asyncio.timeout(WAKE_TIMEOUT_S):
             await engine.wake()
+            await engine.reseed()
             async for _ in engine.generate(_one_token()):
                 pass
     except Exception as error:  # noqa: BLE001 - whatever a bad restore does, the answer is a normal start
