@@ -227,18 +227,18 @@ async def incremental_maintenance() -> None:
     """Every four hours: what must not lie about for a day: dead requests' reservations, sessions not found yet."""
     from endpoints.late_use import book_late_use
     from functions.embeddings_remote import RemoteEmbedder
-    from functions.maintenance import run_job
+    from functions.scheduled import maintain
 
     late, embedder = partial(book_late_use, settings, load_secrets(), outbox.commit.aio), RemoteEmbedder(embed)
-    await run_job("incremental", load_secrets(), settings.maintenance, embedder=embedder, book_late_use=late)
+    await maintain(settings, load_secrets(), "incremental", embedder=embedder, book_late_use=late)
 
 
 @app.function(schedule=modal.Cron("0 2 * * *"), timeout=60 * MINUTES, **JOB)
 async def nightly_maintenance() -> None:
     """At 02:00: what is too old to keep."""
-    from functions.maintenance import run_job
+    from functions.scheduled import maintain
 
-    await run_job("nightly", load_secrets(), settings.maintenance)
+    await maintain(settings, load_secrets(), "nightly")
 
 
 @app.function(schedule=modal.Cron("0 3 1 * *"), timeout=30 * MINUTES, **JOB)

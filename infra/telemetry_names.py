@@ -65,6 +65,7 @@ SIGNAL: Final = "lift_sys.telemetry.signal"
 
 # --- Spans, those of HTTP requests (`{method} {route}`), generations (`{operation} {model}`) and the database (its
 # function's name) aside.
+JOB: Final = "job {}"
 ADMISSION: Final = "admission"
 VALIDATE: Final = "validate constraint"
 COMPILE: Final = "compile constraints"
