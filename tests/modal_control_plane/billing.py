@@ -5,21 +5,19 @@ from collections.abc import AsyncIterator
 from google.protobuf.empty_pb2 import Empty
 from modal_proto import api_pb2
 
+from tests.modal_control_plane.rpc import Reply
+
 
 class Billing:
     """One workspace."""
 
     def __init__(self) -> None:
         self.items: list[api_pb2.WorkspaceBillingReportItem] = []
-        self.requests: list[api_pb2.WorkspaceBillingReportRequest] = []
 
-    async def WorkspaceNameLookup(self, _request: Empty) -> api_pb2.WorkspaceNameLookupResponse:
-        return api_pb2.WorkspaceNameLookupResponse(workspace_name="loopback")
+    async def WorkspaceNameLookup(self, _request: Empty) -> Reply:
+        return {"workspace_name": "loopback"}
 
-    async def WorkspaceBillingReport(
-        self, request: api_pb2.WorkspaceBillingReportRequest
-    ) -> AsyncIterator[api_pb2.WorkspaceBillingReportItem]:
-        self.requests.append(request)
+    async def WorkspaceBillingReport(self, request: api_pb2.WorkspaceBillingReportRequest) -> AsyncIterator[Reply]:
         for item in self.items:
             if request.start_timestamp.ToDatetime() <= item.interval.ToDatetime() < request.end_timestamp.ToDatetime():
                 yield item

@@ -1,14 +1,14 @@
 """Function calls: inputs wait for a container, outputs and streams wait for the caller."""
 
 import asyncio
-import functools
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from google.protobuf.empty_pb2 import Empty
 from modal_proto import api_pb2
+
+from tests.modal_control_plane.rpc import Reply
 
 # Long polls end before the client's own time limits.
 POLL_S = 10.0
@@ -80,6 +80,14 @@ class Calls:
             )
         await self.changed()
 
+    async def cancel(self, call: Call) -> None:
+        """End it if it waits; the container that runs it learns it by its heartbeat."""
+        call.is_cancelled = True
+        if call.container_id is None:
+            status = api_pb2.GenericResult.GENERIC_STATUS_TERMINATED
+            await self.finish(call, api_pb2.GenericResult(status=status, exception="cancelled"))
+        await self.changed()
+
     async def lose_container(self, container_id: str, reason: str) -> None:
         """What ran in a container that ended is run again or, once that was done, fails."""
         for call in [c for c in self.calls.values() if c.container_id == container_id and not c.output]:
@@ -90,83 +98,66 @@ class Calls:
 
     # --- what callers ask
 
-    async def FunctionMap(self, request: api_pb2.FunctionMapRequest) -> api_pb2.FunctionMapResponse:
+    async def FunctionMap(self, request: api_pb2.FunctionMapRequest) -> Reply:
         (item,) = request.pipelined_inputs
         call = self.add(request.function_id, item)
         await self.changed()
-        accepted = api_pb2.FunctionPutInputsResponseItem(idx=0, input_id=call.input_id)
-        return api_pb2.FunctionMapResponse(function_call_id=call.call_id, pipelined_inputs=[accepted])
+        return {"function_call_id": call.call_id, "pipelined_inputs": [{"idx": 0, "input_id": call.input_id}]}
 
-    async def FunctionGetOutputs(
-        self, request: api_pb2.FunctionGetOutputsRequest
-    ) -> api_pb2.FunctionGetOutputsResponse:
+    async def FunctionGetOutputs(self, request: api_pb2.FunctionGetOutputsRequest) -> Reply:
         call = self.calls[request.function_call_id]
         await self.wait_until(lambda: call.output, min(request.timeout, POLL_S))
-        return api_pb2.FunctionGetOutputsResponse(
-            outputs=[call.output] if call.output else [], num_unfinished_inputs=0 if call.output else 1
-        )
+        return {"outputs": [call.output] if call.output else [], "num_unfinished_inputs": 0 if call.output else 1}
 
-    async def FunctionCallGetDataOut(
-        self, request: api_pb2.FunctionCallGetDataRequest
-    ) -> AsyncIterator[api_pb2.DataChunk]:
+    async def FunctionCallGetDataOut(self, request: api_pb2.FunctionCallGetDataRequest) -> AsyncIterator[Reply]:
         call = self.calls[request.function_call_id]
         async for chunk in self._stream(call.data_out, request.last_index):
             yield chunk
 
-    async def FunctionCallCancel(self, request: api_pb2.FunctionCallCancelRequest) -> Empty:
-        call = self.calls[request.function_call_id]
-        call.is_cancelled = True
-        if call.container_id is None:
-            status = api_pb2.GenericResult.GENERIC_STATUS_TERMINATED
-            await self.finish(call, api_pb2.GenericResult(status=status, exception="cancelled"))
-        await self.changed()
-        return Empty()
+    async def FunctionCallCancel(self, request: api_pb2.FunctionCallCancelRequest) -> Reply:
+        await self.cancel(self.calls[request.function_call_id])
+        return {}
 
-    async def FunctionGetCurrentStats(self, request: api_pb2.FunctionGetCurrentStatsRequest) -> api_pb2.FunctionStats:
-        return api_pb2.FunctionStats(
-            backlog=len(self.waiting(request.function_id)),
-            num_running_inputs=len(self.running(request.function_id)),
-            num_total_tasks=self.containers_of(request.function_id),
-        )
+    async def FunctionGetCurrentStats(self, request: api_pb2.FunctionGetCurrentStatsRequest) -> Reply:
+        return {
+            "backlog": len(self.waiting(request.function_id)),
+            "num_running_inputs": len(self.running(request.function_id)),
+            "num_total_tasks": self.containers_of(request.function_id),
+        }
 
-    async def FunctionUpdateSchedulingParams(
-        self, request: api_pb2.FunctionUpdateSchedulingParamsRequest
-    ) -> api_pb2.FunctionUpdateSchedulingParamsResponse:
+    async def FunctionUpdateSchedulingParams(self, request: api_pb2.FunctionUpdateSchedulingParamsRequest) -> Reply:
         self.overrides[request.function_id] = request.settings
         self.on_change()
-        return api_pb2.FunctionUpdateSchedulingParamsResponse(current_settings=request.settings)
+        return {"current_settings": request.settings}
 
     # --- what containers ask, whichever they are
 
-    async def FunctionCallGetDataIn(
-        self, request: api_pb2.FunctionCallGetDataRequest
-    ) -> AsyncIterator[api_pb2.DataChunk]:
+    async def FunctionCallGetDataIn(self, request: api_pb2.FunctionCallGetDataRequest) -> AsyncIterator[Reply]:
         call = self.calls[request.function_call_id]
         async for chunk in self._stream(call.data_in, request.last_index):
             yield chunk
 
-    async def FunctionCallPutDataOut(self, request: api_pb2.FunctionCallPutDataRequest) -> Empty:
+    async def FunctionCallPutDataOut(self, request: api_pb2.FunctionCallPutDataRequest) -> Reply:
         self.calls[request.function_call_id].data_out.extend(request.data_chunks)
         await self.changed()
-        return Empty()
+        return {}
 
-    async def FunctionPutOutputs(self, request: api_pb2.FunctionPutOutputsRequest) -> Empty:
+    async def FunctionPutOutputs(self, request: api_pb2.FunctionPutOutputsRequest) -> Reply:
         for item in request.outputs:
             await self.finish(self.by_input(item.input_id), item.result, item.data_format)
-        return Empty()
+        return {}
 
-    async def _stream(self, chunks: list[api_pb2.DataChunk], last_index: int) -> AsyncIterator[api_pb2.DataChunk]:
+    async def _stream(self, chunks: list[api_pb2.DataChunk], last_index: int) -> AsyncIterator[Reply]:
         """Chunks in the order of arrival, as a log has them: a second run's come after the first's."""
         sent = 0
-        while True:
+        more = True
+        while more:
             for chunk in chunks[sent:]:
-                sent += 1
                 if chunk.index > last_index:
                     yield chunk
-            more_than = functools.partial(lambda count: len(chunks) > count, sent)
-            await self.wait_until(more_than)
-            if not more_than():
-                return
+                sent += 1
+            await self.wait_until(lambda seen=sent: len(chunks) > seen)
+            more = len(chunks) > sent
 
 
 def lost(reason: str) -> api_pb2.GenericResult:

@@ -7,10 +7,9 @@ import signal
 import site
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from google.protobuf.empty_pb2 import Empty
 from modal_proto import api_pb2
 
 from infra.local.tied_process import tied
@@ -19,7 +18,7 @@ from tests.modal_control_plane.calls import Call, Calls, lost
 from tests.modal_control_plane.deployment import App, Deployment
 from tests.modal_control_plane.dicts import Dicts
 from tests.modal_control_plane.process_tree import peers_of
-from tests.modal_control_plane.rpc import Service, served
+from tests.modal_control_plane.rpc import Reply, Service, served
 from tests.modal_control_plane.sandboxes import Sandboxes
 
 HEARTBEAT_S = 14.5
@@ -27,6 +26,8 @@ HEARTBEAT_S = 14.5
 
 class Container:
     """One container, and the calls that are its own: on Modal a request says nothing of who asks, the socket does."""
+
+    ACKNOWLEDGED = ("ContainerHello", "VolumeCommit", "VolumeReload")
 
     def __init__(self, container_id: str, function: api_pb2.Function, function_id: str, calls: Calls) -> None:
         self.container_id = container_id
@@ -53,53 +54,38 @@ class Container:
         self.is_stopping = True
         await self._calls.changed()
 
-    async def ContainerHello(self, _request: Empty) -> Empty:
-        return Empty()
-
-    async def ContainerHeartbeat(
-        self, _request: api_pb2.ContainerHeartbeatRequest
-    ) -> api_pb2.ContainerHeartbeatResponse:
+    async def ContainerHeartbeat(self, _request: api_pb2.ContainerHeartbeatRequest) -> Reply:
         await self._calls.wait_until(self._to_cancel, HEARTBEAT_S)
         if not (inputs := self._to_cancel()):
-            return api_pb2.ContainerHeartbeatResponse()
+            return {}
         self._told.update(inputs)
-        return api_pb2.ContainerHeartbeatResponse(cancel_input_event=api_pb2.CancelInputEvent(input_ids=inputs))
+        return {"cancel_input_event": {"input_ids": inputs}}
 
-    async def ContainerCheckpoint(self, _request: api_pb2.ContainerCheckpointRequest) -> Empty:
+    async def ContainerCheckpoint(self, _request: api_pb2.ContainerCheckpointRequest) -> Reply:
         self.checkpoints += 1
         assert self.process is not None
         self.peers_at_checkpoint = peers_of(self.process.pid)
-        return Empty()
+        return {}
 
-    async def TaskResult(self, request: api_pb2.TaskResultRequest) -> Empty:
+    async def TaskResult(self, request: api_pb2.TaskResultRequest) -> Reply:
         self.failure = request.result
-        return Empty()
+        return {}
 
-    async def VolumeCommit(self, _request: api_pb2.VolumeCommitRequest) -> api_pb2.VolumeCommitResponse:
-        return api_pb2.VolumeCommitResponse()
+    async def FunctionGetDynamicConcurrency(self, request: api_pb2.FunctionGetDynamicConcurrencyRequest) -> Reply:
+        return {"concurrency": request.max_concurrency}
 
-    async def VolumeReload(self, _request: api_pb2.VolumeReloadRequest) -> Empty:
-        return Empty()
-
-    async def FunctionGetDynamicConcurrency(
-        self, request: api_pb2.FunctionGetDynamicConcurrencyRequest
-    ) -> api_pb2.FunctionGetDynamicConcurrencyResponse:
-        return api_pb2.FunctionGetDynamicConcurrencyResponse(concurrency=request.max_concurrency)
-
-    async def FunctionGetInputs(self, _request: api_pb2.FunctionGetInputsRequest) -> api_pb2.FunctionGetInputsResponse:
+    async def FunctionGetInputs(self, _request: api_pb2.FunctionGetInputsRequest) -> Reply:
         await self._calls.wait_until(lambda: self.is_stopping or self._calls.waiting(self.function_id))
         if self.is_stopping:
-            return api_pb2.FunctionGetInputsResponse(inputs=[api_pb2.FunctionGetInputsItem(kill_switch=True)])
+            return {"inputs": [{"kill_switch": True}]}
         if not (waiting := self._calls.waiting(self.function_id)):
-            return api_pb2.FunctionGetInputsResponse()
+            return {}
         call = waiting[0]
         self.has_worked = True
         call.container_id = self.container_id
         call.runs += 1
-        item = api_pb2.FunctionGetInputsItem(
-            input_id=call.input_id, input=call.item.input, function_call_id=call.call_id, retry_count=call.runs - 1
-        )
-        return api_pb2.FunctionGetInputsResponse(inputs=[item])
+        item = {"input_id": call.input_id, "input": call.item.input, "function_call_id": call.call_id}
+        return {"inputs": [item | {"retry_count": call.runs - 1}]}
 
 
 class Containers:
@@ -134,18 +120,12 @@ class Containers:
     def of(self, function_id: str) -> list[Container]:
         return [c for c in self.all if c.function_id == function_id and not self._lives[c.container_id].done()]
 
-    def function_id(self, tag: str) -> str:
-        return self._app_of(tag).function_ids[tag]
-
     async def close(self) -> None:
         self._calls.on_change = lambda: None
         for container in self.all:
             if container.process is not None and container.process.returncode is None:
                 container.process.kill()
         await asyncio.gather(*self._lives.values())
-
-    def _app_of(self, tag: str) -> App:
-        return next(app for app in self._deployment.apps.values() if tag in app.functions)
 
     def _scale(self) -> None:
         for app in self._deployment.apps.values():
@@ -194,8 +174,8 @@ class Containers:
     @asynccontextmanager
     async def _socket(self, home: Path, container: Container) -> AsyncIterator[str]:
         service = Service(container, self._calls, self.dicts, self.billing, self._sandboxes, self._deployment)
-        async with AsyncExitStack() as stack:
-            yield await stack.enter_async_context(served(service, socket=home / "s"))
+        async with served(service, socket=home / "s") as address:
+            yield address
         assert not service.unknown_calls, service.unknown_calls
 
     def _environment(self, app: App, container: Container, home: Path, address: str) -> dict[str, str]:

@@ -7,18 +7,12 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
-from google.protobuf.empty_pb2 import Empty
 from grpclib import GRPCError, Status
 from modal_proto import api_pb2
 
-
-@dataclass(frozen=True)
-class Version:
-    """What one deployment left, by which it is gone back to."""
-
-    tag: str
-    functions: dict[str, api_pb2.FunctionData]
+from tests.modal_control_plane.rpc import Reply
 
 
 @dataclass
@@ -32,7 +26,7 @@ class App:
     function_ids: dict[str, str] = field(default_factory=dict)
     class_ids: dict[str, str] = field(default_factory=dict)
     is_deployed: bool = False
-    versions: list[Version] = field(default_factory=list)
+    versions: list[dict[str, api_pb2.FunctionData]] = field(default_factory=list)
     is_stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
     def function(self, tag: str) -> api_pb2.Function:
@@ -40,18 +34,14 @@ class App:
         return self.functions[tag].ranked_functions[0].function
 
     def layout(self) -> api_pb2.AppLayout:
-        objects = [
-            api_pb2.Object(object_id=self.function_ids[tag], function_handle_metadata=_handle(self, tag))
-            for tag in self.function_ids
-        ]
+        functions, classes = self.function_ids.items(), self.class_ids.items()
+        objects = [api_pb2.Object(object_id=id_, function_handle_metadata=_handle(self, tag)) for tag, id_ in functions]
+        objects += [api_pb2.Object(object_id=id_, class_handle_metadata=self.class_handle(tag)) for tag, id_ in classes]
+        needed = {dependency.object_id for tag, _ in functions for dependency in self.function(tag).object_dependencies}
+        volume = api_pb2.VolumeMetadata()
         objects += [
-            api_pb2.Object(object_id=class_id, class_handle_metadata=self.class_handle(tag))
-            for tag, class_id in self.class_ids.items()
-        ]
-        dependencies = {d.object_id for tag in self.function_ids for d in self.function(tag).object_dependencies}
-        objects += [
-            api_pb2.Object(object_id=needed, volume_metadata=api_pb2.VolumeMetadata() if needed[:3] == "vo-" else None)
-            for needed in sorted(dependencies)
+            api_pb2.Object(object_id=id_, volume_metadata=volume if id_.startswith("vo-") else None)
+            for id_ in sorted(needed)
         ]
         return api_pb2.AppLayout(objects=objects, function_ids=self.function_ids, class_ids=self.class_ids)
 
@@ -63,7 +53,9 @@ class App:
 
 
 class Deployment:
-    """The calls of a deployment, and everything they named."""
+    """The calls of a deployment, and everything they named. No app has a task of the version before."""
+
+    ACKNOWLEDGED = ("AppHeartbeat", "ClientHello", "TaskList")
 
     def __init__(self, *, missing_secrets: frozenset[str] = frozenset()) -> None:
         self.apps: dict[str, App] = {}
@@ -115,183 +107,152 @@ class Deployment:
 
     # --- apps
 
-    async def ClientHello(self, _request: Empty) -> api_pb2.ClientHelloResponse:
-        return api_pb2.ClientHelloResponse()
+    async def EnvironmentGetOrCreate(self, request: api_pb2.EnvironmentGetOrCreateRequest) -> Reply:
+        settings = {"image_builder_version": "2025.06"}
+        metadata = {"name": request.deployment_name or "main", "settings": settings}
+        return {"environment_id": "en-0000", "metadata": metadata}
 
-    async def EnvironmentGetOrCreate(
-        self, request: api_pb2.EnvironmentGetOrCreateRequest
-    ) -> api_pb2.EnvironmentGetOrCreateResponse:
-        settings = api_pb2.EnvironmentSettings(image_builder_version="2025.06", webhook_suffix="")
-        metadata = api_pb2.EnvironmentMetadata(name=request.deployment_name or "main", settings=settings)
-        return api_pb2.EnvironmentGetOrCreateResponse(environment_id="en-0000", metadata=metadata)
-
-    async def AppGetByDeploymentName(
-        self, request: api_pb2.AppGetByDeploymentNameRequest
-    ) -> api_pb2.AppGetByDeploymentNameResponse:
+    async def AppGetByDeploymentName(self, request: api_pb2.AppGetByDeploymentNameRequest) -> Reply:
         known = [app.app_id for app in self.apps.values() if app.name == request.name and app.is_deployed]
-        lifecycle = api_pb2.AppLifecycle(app_state=api_pb2.APP_STATE_DEPLOYED) if known else None
-        return api_pb2.AppGetByDeploymentNameResponse(app_id=known[0] if known else "", lifecycle=lifecycle)
+        return {"app_id": known[0], "lifecycle": {"app_state": api_pb2.APP_STATE_DEPLOYED}} if known else {}
 
-    async def AppCreate(self, request: api_pb2.AppCreateRequest) -> api_pb2.AppCreateResponse:
-        app = App(self._new_id("ap"), request.description, dict(request.tags))
-        self.apps[app.app_id] = app
-        return api_pb2.AppCreateResponse(app_id=app.app_id, app_page_url="http://127.0.0.1/app")
+    async def AppCreate(self, request: api_pb2.AppCreateRequest) -> Reply:
+        app = self._new_app(request.description, dict(request.tags))
+        return {"app_id": app.app_id, "app_page_url": "http://127.0.0.1/app"}
 
-    async def AppGetOrCreate(self, request: api_pb2.AppGetOrCreateRequest) -> api_pb2.AppGetOrCreateResponse:
+    async def AppGetOrCreate(self, request: api_pb2.AppGetOrCreateRequest) -> Reply:
         known = [app for app in self.apps.values() if app.name == request.app_name]
-        app = known[0] if known else App(self._new_id("ap"), request.app_name, {})
-        self.apps[app.app_id] = app
-        return api_pb2.AppGetOrCreateResponse(app_id=app.app_id)
+        return {"app_id": (known[0] if known else self._new_app(request.app_name, {})).app_id}
 
-    async def AppGetLayout(self, request: api_pb2.AppGetLayoutRequest) -> api_pb2.AppGetLayoutResponse:
-        return api_pb2.AppGetLayoutResponse(app_layout=self.apps[request.app_id].layout())
+    async def AppGetLayout(self, request: api_pb2.AppGetLayoutRequest) -> Reply:
+        return {"app_layout": self.apps[request.app_id].layout()}
 
-    async def AppHeartbeat(self, _request: api_pb2.AppHeartbeatRequest) -> Empty:
-        return Empty()
-
-    async def AppPublish(self, request: api_pb2.AppPublishRequest) -> api_pb2.AppPublishResponse:
+    async def AppPublish(self, request: api_pb2.AppPublishRequest) -> Reply:
         app = self.apps[request.app_id]
         app.name, app.is_deployed = request.name or app.name, request.app_state == api_pb2.APP_STATE_DEPLOYED
         app.function_ids, app.class_ids = dict(request.function_ids), dict(request.class_ids)
-        app.versions.append(Version(request.deployment_tag, dict(app.functions)))
-        return api_pb2.AppPublishResponse(url="http://127.0.0.1/deployment", deployed_at=time.time())
+        app.versions.append(dict(app.functions))
+        return {"url": "http://127.0.0.1/deployment", "deployed_at": time.time()}
 
-    async def AppClientDisconnect(self, request: api_pb2.AppClientDisconnectRequest) -> Empty:
+    async def AppClientDisconnect(self, request: api_pb2.AppClientDisconnectRequest) -> Reply:
         self.apps[request.app_id].is_stopped.set()
-        return Empty()
+        return {}
 
-    async def AppGetLogs(self, request: api_pb2.AppGetLogsRequest) -> AsyncIterator[api_pb2.TaskLogsBatch]:
+    async def AppGetLogs(self, request: api_pb2.AppGetLogsRequest) -> AsyncIterator[Reply]:
         """None: containers' output is in the test's hands. It says when the app has ended."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self.apps[request.app_id].is_stopped.wait(), request.timeout)
-        yield api_pb2.TaskLogsBatch(app_done=self.apps[request.app_id].is_stopped.is_set())
+        yield {"app_done": self.apps[request.app_id].is_stopped.is_set()}
 
-    async def AppRollback(self, request: api_pb2.AppRollbackRequest) -> api_pb2.AppRollbackResponse:
+    async def AppRollback(self, request: api_pb2.AppRollbackRequest) -> Reply:
         app = self.apps[request.app_id]
-        version = app.versions[-2 if request.version < 0 else request.version - 1]
-        app.functions = dict(version.functions)
-        app.versions.append(version)
-        return api_pb2.AppRollbackResponse()
+        app.functions = dict(app.versions[-2 if request.version < 0 else request.version - 1])
+        app.versions.append(dict(app.functions))
+        return {}
 
-    async def TaskList(self, _request: api_pb2.TaskListRequest) -> api_pb2.TaskListResponse:
-        return api_pb2.TaskListResponse()  # of an app that is new: none are left of the one before
+    def _new_app(self, name: str, tags: dict[str, str]) -> App:
+        app = App(self._new_id("ap"), name, tags)
+        self.apps[app.app_id] = app
+        return app
 
     # --- files and images
 
-    async def MountBatchedCheckExistence(
-        self, request: api_pb2.MountBatchedCheckExistenceRequest
-    ) -> api_pb2.MountBatchedCheckExistenceResponse:
-        missing = [digest for digest in request.sha256_hex_hashes if digest not in self.files]
-        return api_pb2.MountBatchedCheckExistenceResponse(missing_sha256_hex_hashes=missing)
+    async def MountBatchedCheckExistence(self, request: api_pb2.MountBatchedCheckExistenceRequest) -> Reply:
+        return {"missing_sha256_hex_hashes": [hash_ for hash_ in request.sha256_hex_hashes if hash_ not in self.files]}
 
-    async def MountPutFile(self, request: api_pb2.MountPutFileRequest) -> api_pb2.MountPutFileResponse:
+    async def MountPutFile(self, request: api_pb2.MountPutFileRequest) -> Reply:
         if request.WhichOneof("data_oneof") == "data":
             self.files[request.sha256_hex] = request.data
-        return api_pb2.MountPutFileResponse(exists=request.sha256_hex in self.files)
+        return {"exists": request.sha256_hex in self.files}
 
-    async def MountGetOrCreate(self, request: api_pb2.MountGetOrCreateRequest) -> api_pb2.MountGetOrCreateResponse:
+    async def MountGetOrCreate(self, request: api_pb2.MountGetOrCreateRequest) -> Reply:
         if request.deployment_name:  # Modal's own: its client, a standalone Python
-            return api_pb2.MountGetOrCreateResponse(mount_id=self._named("mo", request.deployment_name))
+            return {"mount_id": self._named("mo", request.deployment_name)}
         mount_id = self._new_id("mo")
         self.mounts[mount_id] = {file.filename: file.sha256_hex for file in request.files}
-        return api_pb2.MountGetOrCreateResponse(mount_id=mount_id)
+        return {"mount_id": mount_id}
 
-    async def ImageGetOrCreate(self, request: api_pb2.ImageGetOrCreateRequest) -> api_pb2.ImageGetOrCreateResponse:
+    async def ImageGetOrCreate(self, request: api_pb2.ImageGetOrCreateRequest) -> Reply:
         image_id = self._new_id("im")
         self.images[image_id] = request.image
-        return api_pb2.ImageGetOrCreateResponse(
-            image_id=image_id,
-            result=api_pb2.GenericResult(status=api_pb2.GenericResult.GENERIC_STATUS_SUCCESS),
-            metadata=api_pb2.ImageMetadata(image_builder_version=request.builder_version),
-        )
+        return {
+            "image_id": image_id,
+            "result": {"status": api_pb2.GenericResult.GENERIC_STATUS_SUCCESS},
+            "metadata": {"image_builder_version": request.builder_version},
+        }
 
     # --- named objects
 
-    async def SecretGetOrCreate(self, request: api_pb2.SecretGetOrCreateRequest) -> api_pb2.SecretGetOrCreateResponse:
+    async def SecretGetOrCreate(self, request: api_pb2.SecretGetOrCreateRequest) -> Reply:
         if request.deployment_name in self._missing_secrets:
             raise GRPCError(Status.NOT_FOUND, f"Secret '{request.deployment_name}' not found")
-        secret_id = self._named("st", request.deployment_name)
         self.required_keys[request.deployment_name] = list(request.required_keys)
-        return api_pb2.SecretGetOrCreateResponse(secret_id=secret_id)
+        return {"secret_id": self._named("st", request.deployment_name)}
 
-    async def VolumeGetOrCreate(self, request: api_pb2.VolumeGetOrCreateRequest) -> api_pb2.VolumeGetOrCreateResponse:
-        volume_id = self._named("vo", request.deployment_name)
-        metadata = api_pb2.VolumeMetadata(name=request.deployment_name)
-        return api_pb2.VolumeGetOrCreateResponse(volume_id=volume_id, metadata=metadata)
+    async def VolumeGetOrCreate(self, request: api_pb2.VolumeGetOrCreateRequest) -> Reply:
+        name = request.deployment_name
+        return {"volume_id": self._named("vo", name), "metadata": {"name": name}}
 
-    async def DictGetOrCreate(self, request: api_pb2.DictGetOrCreateRequest) -> api_pb2.DictGetOrCreateResponse:
-        dict_id = self._named("di", request.deployment_name)
-        return api_pb2.DictGetOrCreateResponse(
-            dict_id=dict_id, metadata=api_pb2.DictMetadata(name=request.deployment_name)
-        )
+    async def DictGetOrCreate(self, request: api_pb2.DictGetOrCreateRequest) -> Reply:
+        name = request.deployment_name
+        return {"dict_id": self._named("di", name), "metadata": {"name": name}}
 
     # --- functions
 
-    async def FunctionPrecreate(self, request: api_pb2.FunctionPrecreateRequest) -> api_pb2.FunctionPrecreateResponse:
-        app = self.apps[request.app_id]
+    async def FunctionPrecreate(self, request: api_pb2.FunctionPrecreateRequest) -> Reply:
         function_id = request.existing_function_id or self._new_id("fu")
-        app.function_ids[request.function_name] = function_id
-        handle = api_pb2.FunctionHandleMetadata(
-            function_name=request.function_name, function_type=request.function_type
-        )
-        return api_pb2.FunctionPrecreateResponse(function_id=function_id, handle_metadata=handle)
+        self.apps[request.app_id].function_ids[request.function_name] = function_id
+        handle = {"function_name": request.function_name, "function_type": request.function_type}
+        return {"function_id": function_id, "handle_metadata": handle}
 
-    async def FunctionCreate(self, request: api_pb2.FunctionCreateRequest) -> api_pb2.FunctionCreateResponse:
-        app = self.apps[request.app_id]
-        data = request.function_data
+    async def FunctionCreate(self, request: api_pb2.FunctionCreateRequest) -> Reply:
+        app, data = self.apps[request.app_id], request.function_data
         if request.HasField("function"):
             ranked = api_pb2.FunctionData.RankedFunction(rank=0, function=request.function)
             data = api_pb2.FunctionData(function_name=request.function.function_name, ranked_functions=[ranked])
-        app.functions[data.function_name] = data
-        app.function_ids[data.function_name] = request.existing_function_id
-        return api_pb2.FunctionCreateResponse(
-            function_id=request.existing_function_id,
-            function_data=data,
-            function=app.function(data.function_name),
-            handle_metadata=_handle(app, data.function_name),
-        )
+        tag = data.function_name
+        app.functions[tag], app.function_ids[tag] = data, request.existing_function_id
+        known = {"function_data": data, "function": app.function(tag), "handle_metadata": _handle(app, tag)}
+        return {"function_id": request.existing_function_id, **known}
 
-    async def ClassCreate(self, request: api_pb2.ClassCreateRequest) -> api_pb2.ClassCreateResponse:
+    async def ClassCreate(self, request: api_pb2.ClassCreateRequest) -> Reply:
         app = self.apps[request.app_id]
         (name,) = [tag.removesuffix(".*") for tag in app.functions if tag.endswith(".*")]
         class_id = app.class_ids.setdefault(name, request.existing_class_id or self._new_id("cs"))
-        return api_pb2.ClassCreateResponse(class_id=class_id, handle_metadata=app.class_handle(name))
+        return {"class_id": class_id, "handle_metadata": app.class_handle(name)}
 
-    async def ClassGet(self, request: api_pb2.ClassGetRequest) -> api_pb2.ClassGetResponse:
-        app = self.app(request.app_name)
-        class_id = app.class_ids[request.object_tag]
-        return api_pb2.ClassGetResponse(class_id=class_id, handle_metadata=app.class_handle(request.object_tag))
-
-    async def FunctionGet(self, request: api_pb2.FunctionGetRequest) -> api_pb2.FunctionGetResponse:
+    async def ClassGet(self, request: api_pb2.ClassGetRequest) -> Reply:
         app, tag = self.app(request.app_name), request.object_tag
-        return api_pb2.FunctionGetResponse(
-            function_id=app.function_ids[tag], handle_metadata=_handle(app, tag), function=app.functions[tag]
-        )
+        return {"class_id": app.class_ids[tag], "handle_metadata": app.class_handle(tag)}
+
+    async def FunctionGet(self, request: api_pb2.FunctionGetRequest) -> Reply:
+        app, tag = self.app(request.app_name), request.object_tag
+        function_id = app.function_ids[tag]
+        return {"function_id": function_id, "handle_metadata": _handle(app, tag), "function": app.functions[tag]}
 
 
 def _handle(app: App, tag: str) -> api_pb2.FunctionHandleMetadata:
     function = app.function(tag)
-    handle = api_pb2.FunctionHandleMetadata(
+    methods = {
+        name: _described(method, function_name=method.function_name, is_method=True, use_method_name=name)
+        for name, method in function.method_definitions.items()
+    }
+    return _described(
+        function,
         app_id=app.app_id,
         function_name=tag,
-        function_type=function.function_type,
         definition_id=f"de-{app.function_ids[tag]}",
         class_parameter_info=function.class_parameter_info,
-        function_schema=function.function_schema,
-        supported_input_formats=function.supported_input_formats,
-        supported_output_formats=function.supported_output_formats,
         web_url="http://127.0.0.1/web" if function.webhook_config.type else "",
+        method_handle_metadata=methods,
     )
-    for name, method in function.method_definitions.items():
-        handle.method_handle_metadata[name].CopyFrom(
-            api_pb2.FunctionHandleMetadata(
-                function_name=method.function_name,
-                function_type=method.function_type,
-                is_method=True,
-                use_method_name=name,
-                function_schema=method.function_schema,
-                supported_input_formats=method.supported_input_formats,
-                supported_output_formats=method.supported_output_formats,
-            )
-        )
-    return handle
+
+
+def _described(of: api_pb2.Function | api_pb2.MethodDefinition, **more: Any) -> api_pb2.FunctionHandleMetadata:
+    return api_pb2.FunctionHandleMetadata(
+        function_type=of.function_type,
+        function_schema=of.function_schema,
+        supported_input_formats=of.supported_input_formats,
+        supported_output_formats=of.supported_output_formats,
+        **more,
+    )

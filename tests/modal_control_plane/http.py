@@ -73,4 +73,4 @@ class _Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         if not self._is_complete:
-            await self._calls.FunctionCallCancel(api_pb2.FunctionCallCancelRequest(function_call_id=self._call.call_id))
+            await self._calls.cancel(self._call)

@@ -1,22 +1,27 @@
-"""Modal's gRPC service over plain methods: a coroutine answers a unary call, an async generator a streaming one."""
+"""Modal's gRPC service over plain methods, named as its calls."""
 
 import inspect
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.message import Message
 from grpclib import GRPCError, Status
 from grpclib.const import Handler
 from grpclib.server import Server, Stream
 from modal_proto.api_grpc import ModalClientBase
 
-Call = Callable[[Stream[Any, Any]], Awaitable[None]]
+Reply = Message | Mapping[str, Any]
+"""What a method answers, or yields where it answers by a stream: the message, or its fields."""
 
 
 class Service:
-    """Methods named as Modal's calls, over any number of objects; the first object that has the method answers."""
+    """Calls that any of the objects has a method for: the first one answers.
+
+    What an object names in ACKNOWLEDGED is answered with nothing.
+    """
 
     def __init__(self, *parts: object, of: Any = ModalClientBase) -> None:
         self._parts = parts
@@ -24,42 +29,38 @@ class Service:
         self.unknown_calls: list[str] = []
 
     def __mapping__(self) -> dict[str, Handler]:
-        mapping: dict[str, Handler] = self._of.__mapping__(_Calls(self))  # it only takes attributes from it
-        return mapping
+        known: dict[str, Handler] = self._of.__mapping__(_Anything())  # it only takes attributes from it
+        return {
+            path: handler._replace(func=self._answering(path.rpartition("/")[2], handler.reply_type))
+            for path, handler in known.items()
+        }
 
-    def call(self, name: str) -> Call:
-        for part in self._parts:
-            if method := getattr(part, name, None):
-                return _streaming(method) if inspect.isasyncgenfunction(method) else _unary(method)
+    def _answering(self, name: str, reply: type[Message]) -> Callable[[Stream[Any, Any]], Awaitable[None]]:
+        method = next((getattr(part, name) for part in self._parts if hasattr(part, name)), None)
+        is_acknowledged = any(name in getattr(part, "ACKNOWLEDGED", ()) for part in self._parts)
 
-        async def unimplemented(_stream: Stream[Any, Any]) -> None:
-            self.unknown_calls.append(name)
-            raise GRPCError(Status.UNIMPLEMENTED, f"the loopback control plane has no {name}")
+        def message(said: Reply) -> Message:
+            return said if isinstance(said, Message) else reply(**said)
 
-        return unimplemented
+        async def answer(stream: Stream[Any, Any]) -> None:
+            request = await stream.recv_message()
+            if inspect.isasyncgenfunction(method):
+                async for said in method(request):
+                    await stream.send_message(message(said))
+            elif method is not None:
+                await stream.send_message(message(await method(request)))
+            elif is_acknowledged:
+                await stream.send_message(message({}))
+            else:
+                self.unknown_calls.append(name)
+                raise GRPCError(Status.UNIMPLEMENTED, f"the loopback control plane has no {name}")
 
-
-class _Calls:
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    def __getattr__(self, name: str) -> Call:
-        return self._service.call(name)
-
-
-def _unary(method: Callable[[Any], Awaitable[Any]]) -> Call:
-    async def answer(stream: Stream[Any, Any]) -> None:
-        await stream.send_message(await method(await stream.recv_message()))
-
-    return answer
+        return answer
 
 
-def _streaming(method: Callable[[Any], AsyncIterator[Any]]) -> Call:
-    async def answer(stream: Stream[Any, Any]) -> None:
-        async for message in method(await stream.recv_message()):
-            await stream.send_message(message)
-
-    return answer
+class _Anything:
+    def __getattr__(self, _name: str) -> None:
+        return None
 
 
 @asynccontextmanager

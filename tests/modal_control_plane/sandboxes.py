@@ -5,7 +5,7 @@ import itertools
 import signal
 import ssl
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import jwt
@@ -15,9 +15,11 @@ from modal_proto import task_command_router_pb2 as router_pb2
 from modal_proto.task_command_router_grpc import TaskCommandRouterBase
 
 from infra.local.tied_process import tied
-from tests.modal_control_plane.rpc import Service, served
+from tests.modal_control_plane.rpc import Reply, Service, served
 
 BLOCK_BYTES = 65_536
+TOKEN = jwt.encode({"exp": 4_000_000_000}, "k" * 32, algorithm="HS256")
+"""What Modal's client takes for a token: it reads when it ends, and nothing else."""
 
 
 class Command:
@@ -72,7 +74,7 @@ class Sandboxes:
     @asynccontextmanager
     async def open(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[None]:
         """`tls` is for clients in containers: to them the router is another machine."""
-        service = Service(_Router(self), of=TaskCommandRouterBase)
+        service = Service(self, of=TaskCommandRouterBase)
         try:
             async with served(service, tls=tls) as self._router:
                 yield
@@ -81,75 +83,53 @@ class Sandboxes:
                 await self._end(task)
         assert not service.unknown_calls, service.unknown_calls
 
-    async def start(self, request: router_pb2.TaskExecStartRequest, environment: Mapping[str, str]) -> None:
+    # --- what callers ask
+
+    async def AuthTokenGet(self, _request: api_pb2.AuthTokenGetRequest) -> Reply:
+        return {"token": TOKEN}
+
+    async def SandboxCreateV2(self, request: api_pb2.SandboxCreateV2Request) -> Reply:
+        if self.refuses:
+            raise GRPCError(Status.FAILED_PRECONDITION, "no room for another sandbox")
+        number = f"{next(self._ids):04d}"
+        self.created[f"sb-{number}"] = request.definition
+        router = {"url": self._router, "jwt": TOKEN}
+        metadata = {"app_id": request.app_id}
+        ids = {"sandbox_id": f"sb-{number}", "task_id": f"ta-{number}"}
+        return {**ids, "metadata": metadata, "command_router_access": router}
+
+    async def SandboxTerminateV2(self, request: api_pb2.SandboxTerminateRequest) -> Reply:
+        self.terminated.append(request.sandbox_id)
+        await self._end(request.sandbox_id.replace("sb-", "ta-"))
+        return {}
+
+    async def _end(self, task_id: str) -> None:
+        for command in self._of_task.pop(task_id, []):
+            await command.end()
+
+    # --- what is asked of the worker's own service, the router: commands, and their pipes
+
+    async def TaskExecStart(self, request: router_pb2.TaskExecStartRequest) -> Reply:
         self.commands.append(list(request.command_args))
+        sources = [source.env.contents for source in request.secret_sources if source.HasField("env")]
         process = await asyncio.create_subprocess_exec(
             *tied(list(request.command_args), ending=signal.SIGKILL),
-            env=dict(environment),
+            env={name: value for source in sources for name, value in source.items()},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
         )
         self._by_id[request.exec_id] = command = Command(process)
         self._of_task[request.task_id].append(command)
+        return {}
 
-    def command(self, exec_id: str) -> Command:
-        return self._by_id[exec_id]
-
-    async def _end(self, task_id: str) -> None:
-        for command in self._of_task.pop(task_id, []):
-            await command.end()
-
-    # --- what callers ask
-
-    async def AuthTokenGet(self, _request: api_pb2.AuthTokenGetRequest) -> api_pb2.AuthTokenGetResponse:
-        return api_pb2.AuthTokenGetResponse(token=token())
-
-    async def SandboxCreateV2(self, request: api_pb2.SandboxCreateV2Request) -> api_pb2.SandboxCreateV2Response:
-        if self.refuses:
-            raise GRPCError(Status.FAILED_PRECONDITION, "no room for another sandbox")
-        number = f"{next(self._ids):04d}"
-        self.created[f"sb-{number}"] = request.definition
-        return api_pb2.SandboxCreateV2Response(
-            sandbox_id=f"sb-{number}",
-            task_id=f"ta-{number}",
-            metadata=api_pb2.SandboxHandleMetadata(app_id=request.app_id),
-            command_router_access=api_pb2.CommandRouterAccess(url=self._router, jwt=token()),
-        )
-
-    async def SandboxTerminateV2(self, request: api_pb2.SandboxTerminateRequest) -> api_pb2.SandboxTerminateResponse:
-        self.terminated.append(request.sandbox_id)
-        await self._end(request.sandbox_id.replace("sb-", "ta-"))
-        return api_pb2.SandboxTerminateResponse()
-
-
-class _Router:
-    """The worker's own service: commands in a sandbox, and their pipes."""
-
-    def __init__(self, sandboxes: Sandboxes) -> None:
-        self._sandboxes = sandboxes
-
-    async def TaskExecStart(self, request: router_pb2.TaskExecStartRequest) -> router_pb2.TaskExecStartResponse:
-        sources = [source.env.contents for source in request.secret_sources if source.HasField("env")]
-        await self._sandboxes.start(request, {name: value for source in sources for name, value in source.items()})
-        return router_pb2.TaskExecStartResponse()
-
-    async def TaskExecStdinWrite(
-        self, request: router_pb2.TaskExecStdinWriteRequest
-    ) -> router_pb2.TaskExecStdinWriteResponse:
-        stdin = self._sandboxes.command(request.exec_id).stdin
+    async def TaskExecStdinWrite(self, request: router_pb2.TaskExecStdinWriteRequest) -> Reply:
+        stdin = self._by_id[request.exec_id].stdin
         stdin.write(request.data)
         if request.eof:
             stdin.write_eof()
-        return router_pb2.TaskExecStdinWriteResponse()
+        return {}
 
-    async def TaskExecStdioRead(
-        self, request: router_pb2.TaskExecStdioReadRequest
-    ) -> AsyncIterator[router_pb2.TaskExecStdioReadResponse]:
-        async for block in self._sandboxes.command(request.exec_id).blocks():
-            yield router_pb2.TaskExecStdioReadResponse(data=block)
-
-
-def token() -> str:
-    """What Modal's client takes for a token: it reads when it ends, and nothing else."""
-    return jwt.encode({"exp": 4_000_000_000}, "k" * 32, algorithm="HS256")
+    async def TaskExecStdioRead(self, request: router_pb2.TaskExecStdioReadRequest) -> AsyncIterator[Reply]:
+        async for block in self._by_id[request.exec_id].blocks():
+            yield {"data": block}
