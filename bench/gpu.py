@@ -34,7 +34,7 @@ from functions.weights_download import download_weights  # noqa: E402
 from infra.settings import EngineSettings, load_settings  # noqa: E402
 
 STREAMS, TOKENS, ROUNDS = (1, 8, 32, 128), 256, 3
-REDUCED_STREAMS, REDUCED_TOKENS = (1, 8), 32
+REDUCED_STREAMS, REDUCED_TOKENS, REDUCED_ROUNDS = (1, 8), 16, 1
 ITEMS = {"type": "array", "items": {"type": "string", "maxLength": 24}, "minItems": 200, "maxItems": 400}
 SCHEMA = {"type": "object", "properties": {"words": ITEMS}, "required": ["words"], "additionalProperties": False}
 TIMES = {
@@ -55,6 +55,7 @@ class Plan:
     model: Path
     streams: tuple[int, ...]
     tokens: int
+    rounds: int
     device: str
 
 
@@ -65,7 +66,7 @@ def planned(environment: str, weights: Path) -> Plan:
         sys.exit("PyTorch finds no GPU here; `make bench-gpu-reduced` tries the script without one")
     settings = load_settings(environment).engine
     settings = settings.model_copy(update={"weights_directory": str(weights), "max_num_seqs": max(STREAMS)})
-    return Plan(settings, download_weights(settings), STREAMS, TOKENS, torch.cuda.get_device_name())
+    return Plan(settings, download_weights(settings), STREAMS, TOKENS, ROUNDS, torch.cuda.get_device_name())
 
 
 def reduced() -> Plan:
@@ -74,6 +75,7 @@ def reduced() -> Plan:
         ROOT / ".local" / "model",
         REDUCED_STREAMS,
         REDUCED_TOKENS,
+        REDUCED_ROUNDS,
         f"no GPU: {platform.machine()} CPU",
     )
 
@@ -126,7 +128,7 @@ async def throughput(engine: Engine, plan: Plan, streams: int, constraint: Const
     say(f"{streams} streams, {'free' if constraint is None else constraint.kind}")
     rates, firsts = [], []
     await one(engine, 8, 0, constraint)  # its grammar is compiled
-    for _ in range(ROUNDS):
+    for _ in range(plan.rounds):
         began = time.perf_counter()
         seen = await asyncio.gather(*(one(engine, plan.tokens, number, constraint) for number in range(streams)))
         rates.append(sum(count for _, count in seen) / (time.perf_counter() - began))
@@ -155,7 +157,7 @@ async def main() -> None:
     print(f"{plan.settings.model} ({plan.settings.dtype}) on {plan.device}")
     for name, what in TIMES.items():
         print(f"{what:55}{'not measured' if times[name] is None else f'{times[name]} s':>14}")
-    print(f"medians of {ROUNDS} rounds, {plan.tokens} tokens a stream:")
+    print(f"medians of {plan.rounds} rounds, {plan.tokens} tokens a stream:")
     print(f"{'':14}{'streams':>9}{'tokens/s':>12}{'of free':>9}{'first token, s':>17}")
     free = {row["streams"]: row["tokens_s"] for row in rows if row["kind"] == "free"}
     for row in rows:
@@ -168,6 +170,8 @@ async def main() -> None:
         "device": plan.device,
         "model": plan.settings.model,
         "revision": plan.settings.revision,
+        "rounds": plan.rounds,
+        "tokens": plan.tokens,
         "times": times,
         "throughput": rows,
     }
