@@ -95,6 +95,17 @@ prove-clients prove-contract prove-faults prove-hostile: setup
 audit: setup ## known vulnerabilities of what is pinned, and a list of it (.local/sbom.json, CycloneDX)
 	@$(RUN) -m proofs.dependencies
 
+MUTATE = PYTHONPATH=.local/mutants/packages $(RUN) -m proofs.mutants $(GROUPS)
+.PHONY: prove-mutants coverage mutants-tools
+prove-mutants: mutants-tools ## would the tests notice if the code were wrong? sampled mutants (GROUPS=auth: those alone)
+	@$(MUTATE) --write
+coverage: mutants-tools ## branches that tests take, of the modules that must not be wrong (GROUPS=auth: those alone)
+	@$(MUTATE) --coverage
+mutants-tools: setup
+	@$(RUN) -m infra.local.model
+	@test -d .local/mutants/packages || $(PYTHON) -m pip install --quiet --no-deps --target .local/mutants/packages \
+		coverage==7.17.3 libcst==1.9.0 mutmut==3.8.1 pyyaml==6.0.3
+
 GPU_ENVIRONMENT ?= production
 .PHONY: bench-boundary bench-gpu bench-gpu-reduced
 bench-boundary: setup ## what the way between two of Modal's containers costs, on loopback
