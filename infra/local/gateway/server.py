@@ -26,6 +26,8 @@ HOST = "127.0.0.1"
 REST_CONNECTIONS = 20
 AUTH_CONNECTIONS = 4
 PING_TIMEOUT_S = 2.0
+IDLE_CONNECTION_S = 75
+"""Longer than clients keep them (`functions.database_session`): what closes first must not be the other side."""
 
 # As Supabase's own gateway: browsers may call from anywhere, what they send decides.
 CORS = Middleware(
@@ -152,7 +154,15 @@ def _listener(port: int) -> socket.socket:
 
 
 def _configuration(app: Starlette) -> uvicorn.Config:
-    return uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", http="httptools", ws="none")
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        http="httptools",
+        ws="none",
+        timeout_keep_alive=IDLE_CONNECTION_S,
+    )
 
 
 async def _unavailable(request: Request, error: Exception) -> JSONResponse:
