@@ -1,7 +1,8 @@
-"""`python -m bench.quality [--limit N] [--arms abcd] [--model DIR] [--set own|human-eval]`.
+"""`python -m bench.quality [--limit N] [--arms abcd] [--model DIR] [--set own|human-eval|bfcl]`.
 
 What was done before is kept, and not done again. Every output goes to bench/results/quality/<model>-<set>.jsonl as it
-comes, the table and its figures beside it.
+comes, the table and its figures beside it. The set `bfcl` has the arms a (plain) and b (constrained) alone:
+`function_calls`.
 """
 
 import argparse
@@ -11,12 +12,13 @@ import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from bench.quality import function_calls, report
 from bench.quality.arms import Specifications, write
 from bench.quality.human_eval_tasks import human_eval_tasks
 from bench.quality.judging import obeys, parses, passes
-from bench.quality.report import summary, table
 from bench.quality.tasks import Task, own_tasks
 from functions.cache import FileStore
 from functions.constraints.compilation import MODULES, ConstraintCompiler
@@ -45,8 +47,12 @@ async def main() -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     done = [json.loads(line) for line in target.read_text().splitlines()] if target.exists() else []
     same = {key: getattr(arguments, key) for key in ("max_tokens", "candidates", "repairs")}
-    if any(row[key] != value for row in done for key, value in same.items()):
+    if any(row.get(key, value) != value for row in done for key, value in same.items()):
         sys.exit(f"{target.name} was written with other settings than {same}: give another --name")
+    if arguments.set == "bfcl":
+        await function_calls.run(arguments, settings, target, ROOT / ".local" / "schemas")
+        _report(target, function_calls)
+        return
     known = {(row["arm"], row["task"]) for row in done}
     tasks = spread(own_tasks() if arguments.set == "own" else human_eval_tasks(), arguments.limit)
     if not tasks:
@@ -54,9 +60,13 @@ async def main() -> None:
     todo = [(arm, task) for task in tasks for arm in arguments.arms if (arm, task.name) not in known]
     if todo:
         await _run(todo, arguments, settings, target)
+    _report(target, report)
+
+
+def _report(target: Path, words: ModuleType) -> None:
     rows = [json.loads(line) for line in target.read_text().splitlines()]
-    lines = summary(rows)
-    text = table(lines)
+    lines = words.summary(rows)
+    text = words.table(lines)
     target.with_suffix(".md").write_text(text + "\n")
     target.with_suffix(".json").write_text(json.dumps(lines, indent=2))
     print(text)
@@ -162,7 +172,7 @@ async def _row(
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.quality")
     parser.add_argument("--limit", type=int)
-    parser.add_argument("--set", choices=("own", "human-eval"), default="own")
+    parser.add_argument("--set", choices=("own", "human-eval", "bfcl"), default="own")
     parser.add_argument("--arms", default="abcd")
     parser.add_argument("--model", type=Path, default=ROOT / ".local" / "model")
     parser.add_argument("--name", help="of the files; the model's directory otherwise")

@@ -66,16 +66,16 @@ def schemas(folder: Path, given: list[Path]) -> Iterator[Found]:
 
 def _all(folder: Path, given: list[Path]) -> Iterator[Found]:
     for package in PYPI:
-        yield from _from_archive(package, _fetched(folder, package, npm=False))
+        yield from _from_archive(package, fetched(folder, package, npm=False))
     for package in NPM:
-        yield from _from_archive(package, _fetched(folder, package, npm=True))
+        yield from _from_archive(package, fetched(folder, package, npm=True))
     for root in given:
         for file in sorted(root.rglob("*.json")):
             source = f"{root.name}/{file.relative_to(root).parts[0]}" if file.parent != root else root.name
             yield from _from_text(source, str(file), file.read_bytes())
 
 
-def _fetched(folder: Path, package: str, *, npm: bool) -> Path:
+def fetched(folder: Path, package: str, *, npm: bool) -> Path:
     """The package's archive, fetched unless it is there already."""
     target = folder / re.sub(r"[^\w.@-]", "_", package)
     if not target.exists():

@@ -16,7 +16,7 @@ from infra.settings import Settings
 from tests.database_fixtures import Stack
 from tests.endpoints.asgi import served, until
 from tests.endpoints.conftest import Web, secrets_of
-from tests.endpoints.console.scripted_engine import QUESTION, SPECIFICATION, ScriptedEngine
+from tests.endpoints.console.scripted_engine import CODE, QUESTION, SPECIFICATION, ScriptedEngine
 from tests.endpoints.test_session_events import events_of
 
 STREAM = {"accept": "text/event-stream"}
@@ -171,3 +171,61 @@ async def test_a_viewer_is_told_that_writing_is_not_theirs(client: httpx.AsyncCl
         f"/api/sessions/{session['id']}/code", json={}, headers={"if-match": f'"{session["version"]}"'}
     )
     assert answer.status_code == 403
+
+
+async def test_the_sessions_own_tests_judge_last_and_what_they_saw_is_told_to_a_repair(
+    client: httpx.AsyncClient, scripted: ScriptedEngine
+):
+    tests = "def test_even():\n    assert sum_even([2, 4]) == 6\n\ndef test_odd():\n    assert sum_even([3]) == 3\n"
+    session = await specified(client, tests=tests)
+    path = f"/api/sessions/{session['id']}"
+    body, headers = {"repairs": 1}, {"if-match": f'"{session["version"]}"'}
+    written = (await client.post(f"{path}/code", json=body, headers=headers)).json()
+    assert [(check["name"], check["verdict"]) for check in written["evidence"]["checks"]][-2:] == [
+        ("test_even", "passed"),
+        ("test_odd", "failed"),
+    ]
+    assert written["evidence"]["passed"] is False
+    assert "does not hold; sum_even([3]) gave 0" in scripted.asked[-1]
+
+
+async def test_a_function_that_words_ask_for_has_the_name_that_its_tests_call(
+    client: httpx.AsyncClient, scripted: ScriptedEngine
+):
+    scripted.code = CODE.replace("sum_even", "evens")
+    order = {"prompt": "sum the even ones", "tests": "assert evens([2, 3]) == 2\n"}
+    session = (await client.post("/api/sessions", json=order)).json()
+    assert session["current_ir"]["signature"]["name"] == "evens"
+    assert session["evidence"]["passed"] is True
+    assert session["evidence"]["checks"][-1]["name"] == "assert in line 1"
+
+
+async def test_typescript_is_written_and_what_was_not_run_is_said(client: httpx.AsyncClient, scripted: ScriptedEngine):
+    scripted.code = "function sumEven(numbers: number[]): number {\n  return 0;\n}\n"
+    order = {"prompt": "sum the even ones", "language": "typescript"}
+    answer = await client.post("/api/sessions", json=order)
+    session = answer.json()
+    assert session["generated_code"] == scripted.code
+    assert session["current_ir"]["metadata"]["language"] == session["metadata"]["language"] == "typescript"
+    assert session["current_ir"]["signature"]["name"] == "sumEven"
+    verdicts = {check["name"]: (check["verdict"], check["detail"]) for check in session["evidence"]["checks"]}
+    assert verdicts["signature"] == ("passed", "")
+    assert verdicts["example 1"] == ("skipped", "not run: TypeScript is not executed here")
+    headers = {"if-match": answer.headers["etag"]}
+    again = await client.post(f"/api/sessions/{session['id']}/code", json={}, headers=headers)
+    assert again.json()["generated_code"] == scripted.code
+    assert "function sumEven(numbers: number[]): number" in scripted.asked[-1]
+
+
+async def test_what_versions_of_prompts_come_to_is_in_the_metrics(web: Web, client: httpx.AsyncClient):
+    assert (await client.post("/api/sessions", json={"prompt": "sum the even ones"})).status_code == 201
+    operator = await web.stack.user(operator=True)
+    headers = {"authorization": f"Bearer {operator.token}"}
+    metrics = (await client.get("/api/metrics?days=1", headers=headers)).json()
+    figures = {figure["version"]: figure for figure in metrics["prompts"]}
+    assert any(version.startswith("specify.") for version in figures)
+    assert any(version.startswith("implement.") for version in figures)
+    for figure in figures.values():
+        assert (figure["uses"], figure["successes"], figure["success_rate"], figure["cut"]) == (1, 1, 1.0, 0)
+        assert figure["completion_tokens_mean"] > 0
+        assert figure["latency_p50_s"] is not None

@@ -55,7 +55,7 @@ QUESTION = {
 class ScriptedEngine:
     """`specification` answers a JSON schema, `code` a grammar, `answer` a small question, `text` all else.
 
-    `pause_s` comes before each piece.
+    `pause_s` comes before each piece. `asked` has what the last turn of each request said.
     """
 
     specification: dict[str, object] = field(default_factory=lambda: dict(SPECIFICATION))
@@ -64,10 +64,12 @@ class ScriptedEngine:
     answer: dict[str, object] = field(default_factory=lambda: {"summary": "Sum the even numbers, if there are any"})
     pause_s: float = 0.0
     failure: Exception | None = None
+    asked: list[str] = field(default_factory=list)
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
         if self.failure is not None:
             raise self.failure
+        self.asked.append(request.messages[-1].content if request.messages else request.prompt or "")
         kind = request.constraint.kind if request.constraint else None
         texts = {"json_schema": json.dumps(self.specification), "grammar": self.code}
         text = texts.get(kind or "", self.text) if request.id.startswith("forward") else self.text
