@@ -14,7 +14,7 @@ from endpoints.degraded import note_degraded
 from endpoints.services import Services
 from functions.callers import Caller
 from functions.degraded_mode import DegradedMode
-from functions.failures import DatabaseUnavailable
+from functions.failures import BudgetExceeded, DatabaseUnavailable, TooManyAtOnce
 from functions.ledger import Outcome, RateState, Work
 
 TOLD_AGAIN_AFTER_S = (1, 2, 4, 8, 15, 30, 60)
@@ -37,21 +37,28 @@ class ByLedger:
     """When the ledger cannot be reached the answer, which is good, does not wait for it."""
 
     app: Services
+    request: Request
     caller: Caller
     work: Work
     limits: tuple[RateState, ...]
     began: float = field(default_factory=time.monotonic)
 
     async def settle(self, outcome: Outcome) -> None:
-        await self._tell(partial(self.app.ledger.settle, self.caller, self.work.id, outcome), lambda: vars(outcome))
+        """After the answer where there is one: until then the reservation holds what it may have cost."""
+        settling = partial(self.app.ledger.settle, self.caller, self.work.id, outcome)
+        telling = partial(self._tell, settling, lambda: vars(outcome))
+        ended_well = outcome.error is None and outcome.finish_reason != "abort"
+        afterwards = self.app.afterwards
+        if not (ended_well and afterwards.put_off(self.request.scope, self.caller.user_id, telling)):
+            await afterwards.finish(telling())
 
     async def release(self, error: str | None) -> None:
         telling = partial(self.app.ledger.release, self.caller, self.work.id, error=error)
-        await self._tell(telling, lambda: {"released": True, "error": error})
+        await self.app.afterwards.finish(self._tell(telling, lambda: {"released": True, "error": error}))
 
     async def _tell(self, what: Telling, outcome: Callable[[], dict[str, Any]]) -> None:
         try:
-            await self.app.afterwards.finish(what())
+            await what()
         except DatabaseUnavailable:
             self.app.afterwards.begin(self._told_later(what, outcome))
 
@@ -86,7 +93,7 @@ async def let_begin(app: Services, request: Request, caller: Caller, work: Work)
     if degraded is not None and degraded.is_away:
         return await _let_begin_here(app, request, caller, work, degraded)
     try:
-        limits = (await app.ledger.admit(caller, work)).limits
+        limits = await _admitted(app, caller, work)
     except asyncio.CancelledError:
         _release(app, caller, work)
         raise
@@ -102,7 +109,17 @@ async def let_begin(app: Services, request: Request, caller: Caller, work: Work)
             raise
     if app.degraded is not None:
         app.degraded.verified(caller)
-    return ByLedger(app, caller, work, limits)
+    return ByLedger(app, request, caller, work, limits)
+
+
+async def _admitted(app: Services, caller: Caller, work: Work) -> tuple[RateState, ...]:
+    """What has been answered and is still to be settled must not stand in the way of what the caller asks next."""
+    try:
+        return (await app.ledger.admit(caller, work)).limits
+    except (TooManyAtOnce, BudgetExceeded):
+        if not await app.afterwards.do_now(caller.user_id):
+            raise
+        return (await app.ledger.admit(caller, work)).limits
 
 
 async def _let_begin_here(

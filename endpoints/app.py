@@ -33,6 +33,7 @@ from endpoints import (
     specification,
 )
 from endpoints.access_log import CLIENT_CLOSED_REQUEST, AccessLogMiddleware
+from endpoints.afterwards import AfterAnswerMiddleware
 from endpoints.body_limit import BodyLimitMiddleware
 from endpoints.console.routers import CONSOLE_ROUTERS
 from endpoints.degraded import DegradedHeaderMiddleware
@@ -120,6 +121,7 @@ def create_app(services: Services) -> FastAPI:
 def _middleware(web: WebSettings) -> list[Middleware]:
     """Outermost first. Whatever refuses a request stands inside what every response must have."""
     return [
+        Middleware(AfterAnswerMiddleware),
         Middleware(RequestIdMiddleware),
         Middleware(TraceContextMiddleware),
         Middleware(AccessLogMiddleware),

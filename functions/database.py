@@ -10,16 +10,21 @@ from typing import Any, cast
 
 import httpx
 from opentelemetry.trace import SpanKind
-from postgrest import APIError, AsyncPostgrestClient
+from postgrest import APIError, AsyncPostgrestClient, AsyncRPCFilterRequestBuilder
+from postgrest.base_request_builder import RequestConfig
+from yarl import URL
 
 from functions.database_failures import CONNECTION_LOST, DATABASE, LOST_A_RACE, failure_from
-from functions.database_session import Answer, DatabaseSession
+from functions.database_session import Answer, Asking, DatabaseSession
 from functions.failures import DatabaseUnavailable, Refused
 from infra import telemetry
 from infra import telemetry_names as names
 
 # For a client that others share: what is set in the answer to one user is not sent with the next one's request.
 NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
+
+_JSON = "application/json"
+_NO_PARAMETERS = httpx.QueryParams()
 
 
 class Database:
@@ -32,13 +37,14 @@ class Database:
         self._anon_key = anon_key
         self._timeout_s = timeout_s
         self._session = DatabaseSession(_refuse_other_voices)
-        self._client = AsyncPostgrestClient(
+        client = AsyncPostgrestClient(
             f"{url.rstrip('/')}/rest/v1",
             headers={"apikey": anon_key},
             http_client=cast("httpx.AsyncClient", self._session),
         )
-        # What every call has: the client would copy it, header by header, for each of them.
-        self._session.headers, self._client.headers = dict(self._client.headers), httpx.Headers()
+        self._session.headers = {**client.headers, "content-type": _JSON}  # what every call has
+        self._functions = client.base_url.joinpath("rpc")
+        self._paths: dict[str, URL] = {}
 
     async def call(
         self,
@@ -89,14 +95,14 @@ class Database:
             raise Refused("", f"the values cannot be written as JSON: {error}") from None
 
     async def _send(self, function: str, arguments: Mapping[str, Any], token: str | None) -> Any:
-        call = self._client.rpc(function, dict(arguments))
-        # Of this call alone: `client.auth(token)` would be everybody's.
-        call.request.headers["Authorization"] = f"Bearer {token or self._anon_key}"
-        response = await call.execute()
+        path = self._paths.get(function)
+        if path is None:
+            path = self._paths[function] = self._functions.joinpath(function)
+        # What `AsyncPostgrestClient.rpc` makes, but for the headers: it would copy them all, one by one, each time.
+        session = cast("httpx.AsyncClient", Asking(self._session, token or self._anon_key))
+        request = RequestConfig(session, path, "POST", httpx.Headers(), _NO_PARAMETERS, None, dict(arguments))
+        response = await AsyncRPCFilterRequestBuilder(request).execute()
         return response.data
-
-
-_JSON = "application/json"
 
 
 class _Interposed(httpx.RemoteProtocolError):

@@ -55,6 +55,21 @@ class Answer:
         return json.loads(self.content)
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The session as one call has it, in the place of its client: with the caller's token, which is not kept."""
+
+    session: "DatabaseSession"
+    token: str
+    auth: None = None
+
+    async def request(
+        self, method: str, url: str, *, content: bytes | None, headers: httpx.Headers, **_: object
+    ) -> Answer:
+        """See `DatabaseSession.request`. Of `headers` none is sent: the session has them all."""
+        return await self.session.request(Request(method, url, headers), content, self.token)
+
+
 class DatabaseSession:
     """One pool of connections for everybody: no cookies are taken, no redirect is followed, the environment not read.
 
@@ -62,32 +77,31 @@ class DatabaseSession:
     time limits here: whoever asks has one. Make it inside the event loop that it is used in.
     """
 
-    auth = None
-
     def __init__(self, check: Callable[[Answer], None]) -> None:
-        self.headers: dict[str, str] = {}
+        self.headers: Mapping[str, str] = {}
         self._check = check
         self._urls: dict[str, URL] = {}
         self._session: aiohttp.ClientSession | None = None
 
-    async def request(
-        self, method: str, url: str, *, content: bytes | None, headers: httpx.Headers, **_: object
-    ) -> Answer:
+    async def request(self, request: Request, content: bytes | None, token: str) -> Answer:
         """Raises `httpx.TransportError`, and what `check` raises."""
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=IDLE_CONNECTION_S)
             self._session = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=_UNLIMITED
             )
-        parsed = self._urls.get(url)
-        if parsed is None:  # one for each function that is called
-            parsed = self._urls[url] = URL(url)
-        sent = {**self.headers, **dict(headers.items())}
-        with map_aiohttp_exceptions():
-            asking = self._session.request(method, parsed, data=content, headers=sent, allow_redirects=False)
+        url = self._urls.get(request.url)
+        if url is None:  # one for each function that is called
+            url = self._urls[request.url] = URL(request.url)
+        headers = {**self.headers, "Authorization": f"Bearer {token}"}
+        try:
+            asking = self._session.request(request.method, url, data=content, headers=headers, allow_redirects=False)
             async with asking as response:
                 body = await response.read()
-        answer = Answer(Request(method, url, headers), response.status, response.reason or "", response.headers, body)
+        except Exception:
+            with map_aiohttp_exceptions():
+                raise
+        answer = Answer(request, response.status, response.reason or "", response.headers, body)
         self._check(answer)
         return answer
 

@@ -8,7 +8,7 @@ Exceptions are recorded by the names of their classes: their texts may quote wha
 
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
@@ -24,6 +24,7 @@ from infra import telemetry_names as names
 
 TRACEPARENT: Final = "traceparent"
 _W3C: Final = TraceContextTextMapPropagator()
+_NO_SPAN: Final = nullcontext(trace.INVALID_SPAN)
 
 # Seconds. The conventions' own, which end at 82 s; a cold engine takes longer.
 _REQUEST_S: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60, 300)
@@ -170,16 +171,21 @@ def keep(late: LateSpan) -> None:
         _Process.recorders.keep(late)
 
 
-@contextmanager
 def span(
     name: str, attributes: Mapping[str, AttributeValue] | None = None, *, kind: SpanKind = SpanKind.INTERNAL
-) -> Iterator[Span]:
+) -> AbstractContextManager[Span]:
     """Run the block in a span, a child of the current one. What the block raises is its `error.type`."""
     recorders = _Process.recorders
     if recorders is _SILENT or _is_unsampled(trace.get_current_span()):
-        yield trace.INVALID_SPAN
-        return
-    started = recorders.tracer.start_span(name, kind=kind, attributes=attributes)
+        return _NO_SPAN
+    return _recorded(recorders.tracer, name, attributes, kind)
+
+
+@contextmanager
+def _recorded(
+    tracer_: trace.Tracer, name: str, attributes: Mapping[str, AttributeValue] | None, kind: SpanKind
+) -> Iterator[Span]:
+    started = tracer_.start_span(name, kind=kind, attributes=attributes)
     token = context.attach(trace.set_span_in_context(started))
     try:
         yield started

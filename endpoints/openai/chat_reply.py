@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any
 
 from endpoints.openai.serving import DoneEvent, chunk
@@ -21,10 +22,14 @@ class _Choice:
         self.text: list[str] = []
         self.name = ""
         self.arguments: list[str] = []
-        self.call_id = f"call_{uuid.uuid4().hex[:24]}"
         self.logprobs: list[dict[str, Any]] = []
         self.finish_reason: str | None = None
         self.begun = False
+
+    @cached_property
+    def call_id(self) -> str:
+        """What a call is referred to by."""
+        return f"call_{uuid.uuid4().hex[:24]}"
 
     def message(self) -> dict[str, Any]:
         """The whole message."""

@@ -24,6 +24,9 @@ from functions.checked_generation import MOST_ATTEMPTS
 from functions.failures import NotFound
 from functions.generation import GenerationEvent, GenerationRequest
 
+EmitEvent = Emit[Event]
+"""Made once: an annotation is evaluated whenever the function that it stands in is defined."""
+
 
 class Reply(Protocol):
     """What is answered, made from the engine's events as they come.
@@ -93,7 +96,7 @@ async def serve(
     caching: list[AnswerCaching] = []
     tokens = generation.sampling.max_tokens * generation.sampling.n
 
-    async def do(emit: Emit[Event]) -> None:
+    async def do(emit: EmitEvent) -> None:
         writings = 1 if asked_set is None else MOST_ATTEMPTS
         admitting = admitted(app, request, caller, endpoint=endpoint, max_tokens=tokens, generations=writings)
         async with admitting as admission:
