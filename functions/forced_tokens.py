@@ -14,6 +14,8 @@ from typing import Any
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.outputs import DraftTokenIds
 
+from functions import draft_sampling
+
 SWITCH = "forced_tokens"
 """False in a request's `extra_args` has each of its tokens decoded: what the gain is measured against."""
 
@@ -22,7 +24,7 @@ class NothingGuessed:
     """A proposer of vLLM's: nobody guesses anything here; what is known is known to the scheduler."""
 
     def __init__(self, _config: Any) -> None:
-        pass
+        draft_sampling.correct()
 
     def propose(self, sampled_token_ids: list[list[int]], *_: Any, **__: Any) -> list[list[int]]:
         """No draft for any request of the batch."""
@@ -43,10 +45,8 @@ class ForcedTokenScheduler(Scheduler):  # type: ignore[misc] # vLLM ships no typ
                 request.spec_token_ids = [] if request.is_prefill_chunk else self._forced(request)
 
     def _forced(self, request: Any) -> list[int]:
-        params = request.sampling_params
-        is_seeded = params.seed is not None and params.temperature > 0  # with drafts, vLLM's draws do not repeat
-        asked = params.extra_args or {}
-        if not request.use_structured_output or is_seeded or not asked.get(SWITCH, True):
+        asked = request.sampling_params.extra_args or {}
+        if not request.use_structured_output or not asked.get(SWITCH, True):
             return []
         matcher = request.structured_output_request.grammar.ll_matcher
         forced: list[int] = matcher.compute_ff_tokens()

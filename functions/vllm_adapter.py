@@ -33,6 +33,8 @@ from infra.settings import EngineSettings, apply_process_environment
 _TOKENIZER_THREADS = 4
 _FORCED = "functions.forced_tokens"
 _GIVE_UP_ON_START_S = 30.0
+_BROKEN_OFF = "error"
+"""vLLM's word for an end that is none: seldom, a token is drawn that the constraint does not take."""
 
 
 class Core(Protocol):
@@ -118,9 +120,9 @@ def _start_core(settings: EngineSettings, model_path: Path) -> Core:
             disable_log_stats=True,
             use_tqdm_on_load=False,
             additional_config=_InEachProcess(),
+            worker_extension_cls=WORKER_EXTENSION,
             **_forced_tokens(settings.forced_tokens),
             # vLLM reads a prompt and its constraint in these threads: a large one must not hold up the others.
-            worker_extension_cls=WORKER_EXTENSION,
             renderer_num_workers=_TOKENIZER_THREADS,
             # The same two switches as in validation: what was tried there is what is compiled here.
             structured_outputs_config={
@@ -312,6 +314,7 @@ async def outputs(
 ) -> AsyncGenerator[Any, None]:
     """The `RequestOutput`s of one request, with vLLM's errors as ours. Closing it aborts the request.
 
+    One that breaks off before anything of it has been given is asked once more: it was the draw of a single token.
     Raises `EngineUnavailable`, and `Refused` for what vLLM itself would not take, which validation should have caught.
     """
     from vllm.exceptions import VLLMClientError  # noqa: PLC0415 - see the module's docstring
@@ -321,10 +324,17 @@ async def outputs(
         params = _sampling_params(request, room=max_model_len - len(prompt))
         # A raw prompt, although vLLM would rather have a rendered one: only with this form is the constraint, which
         # vLLM compiles once more to check it, compiled in a thread instead of on the event loop.
-        stream = core.generate({"prompt_token_ids": prompt}, params, request_id)
-        async with contextlib.aclosing(stream):
-            async for output in stream:
-                yield output
+        given = False
+        for is_last in (False, True):
+            stream = core.generate({"prompt_token_ids": prompt}, params, request_id)
+            async with contextlib.aclosing(stream):
+                async for output in stream:
+                    if not given and not is_last and _has_broken_off(output):
+                        break
+                    given = True
+                    yield output
+                else:
+                    return
     except VLLMClientError as error:
         kind = Refused if request.constraint is None else ConstraintRefused
         raise kind("", str(error)) from error
@@ -332,6 +342,10 @@ async def outputs(
         raise EngineUnavailable("the engine", "its process died and is being started again") from error
     except EngineGenerateError as error:
         raise EngineUnavailable("the engine", "the generation broke off", retry_after_s=1.0) from error
+
+
+def _has_broken_off(output: Any) -> bool:
+    return any(candidate.finish_reason == _BROKEN_OFF for candidate in output.outputs)
 
 
 class Phases(NamedTuple):

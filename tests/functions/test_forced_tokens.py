@@ -1,5 +1,6 @@
 """Tokens that a grammar forces are taken several in a step, and change nothing of what is written: the real engine."""
 
+import asyncio
 import json
 import uuid
 
@@ -90,5 +91,14 @@ async def test_logprobs_of_forced_tokens_come_one_for_each(engine: Engine):
 
 
 async def test_a_seed_gives_the_same_text_again(engine: Engine):
-    drawn = [await tokens(engine, request(CONSTRAINTS[0], temperature=1.0, seed=5), forced=True) for _ in range(2)]
-    assert drawn[0] == drawn[1]
+    drawn = [await tokens(engine, request(CONSTRAINTS[0], temperature=1.0, seed=5), forced=True) for _ in range(3)]
+    assert drawn[0] == drawn[1] == drawn[2]
+
+
+async def test_with_a_temperature_what_is_forced_is_taken_too(engine: Engine):
+    drawn = await asyncio.gather(
+        *(tokens(engine, request(CONSTRAINTS[0], temperature=0.7, seed=seed), forced=True) for seed in range(8))
+    )
+    tokenizer = engine._core.get_tokenizer()  # type: ignore[union-attr] # it is running
+    for ids in drawn:
+        jsonschema.validate(json.loads(tokenizer.decode(ids, skip_special_tokens=True)), SCHEMA)
