@@ -246,7 +246,7 @@ class Engine:
         _log.info("engine ready", seconds=self._last_start_s, model=self._settings.model)
 
     async def _warm_up(self, core: vllm_adapter.Core) -> None:
-        for request in warm_up_requests():
+        for request in warm_up_requests(self._settings.warm_up):
             async for _ in self._events(core, request, _Seen()):
                 pass
 

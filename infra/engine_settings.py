@@ -1,10 +1,22 @@
 """Settings of what generates: the engine and when it runs, what is asked of it, and where code is tried."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from infra.settings_types import Block, Count, NonNegative, Positive, Rate
+
+
+class WarmUp(Block):
+    """A request that an engine answers before it says that it is ready, as `n` candidates.
+
+    With `kind` and `source` it is under that constraint, with `logprobs` it asks for so many of each token.
+    """
+
+    kind: Literal["json_schema", "json_object", "grammar", "regex", "choice", "structural_tag"] | None = None
+    source: str | list[str] | dict[str, Any] = ""
+    n: Count = 1
+    logprobs: NonNegative = 0
 
 
 class EngineSettings(Block):
@@ -26,6 +38,7 @@ class EngineSettings(Block):
     sleep_level: Annotated[int, Field(ge=0, le=2)]
     forced_tokens: Annotated[int, Field(ge=0, le=64)]
     startup_timeout_s: Positive
+    warm_up: list[WarmUp]
     process_environment: dict[str, str] = Field(default_factory=dict)
     weights_directory: str = "/models"
 
