@@ -84,12 +84,12 @@ fuzz: setup ## inputs that Atheris makes up, for everything that reads constrain
 	@test -d .local/fuzz/packages || $(PYTHON) -m pip install --quiet --target .local/fuzz/packages atheris==3.0.0
 	@PYTHONPATH=.local/fuzz/packages $(RUN) -m bench.fuzz $(FUZZ_SECONDS)
 
-.PHONY: prove prove-clients prove-contract prove-faults prove-hostile audit
+.PHONY: prove prove-clients prove-contract prove-endurance prove-faults prove-hostile audit
 prove: setup ## the running product against its description, hostile input and faults of what it stands on
 	@$(RUN) -m infra.local.model
 	@$(RUN) -m proofs.dependencies || [ $$? = 2 ] # 2: the service that knows could not be asked
 	@$(RUN) -m proofs
-prove-clients prove-contract prove-faults prove-hostile: setup
+prove-clients prove-contract prove-endurance prove-faults prove-hostile: setup
 	@$(RUN) -m infra.local.model
 	@$(RUN) -m proofs $(@:prove-%=%)
 audit: setup ## known vulnerabilities of what is pinned, and a list of it (.local/sbom.json, CycloneDX)

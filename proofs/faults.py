@@ -12,11 +12,12 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 
+from proofs.endurance.held import reservations
 from proofs.product import Product, harmless
 from proofs.relay import Mode
 
@@ -25,6 +26,9 @@ LONGEST_ANSWER_S = 20.0
 """The database's own limit is 5 s; a request asks it several times, and the machine may be busy."""
 RECOVERY_S = 180.0
 HEALTH_S = 5.0
+EVENTS = {"accept": "text/event-stream"}
+LONG = {"prompt": "Tell me a long story.", "regex": "[a-z ]{2000}", "max_tokens": 1_000}
+"""Under way when the engine's process is killed."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,19 @@ async def _killed(server: Product, name: str, comm: str) -> Reaction:
             os.kill(pid, signal.SIGKILL)
         yield
 
-    return await _reaction(server, name, fault())
+    async with server.client() as client, client.stream("POST", "/api/generate", json=LONG, headers=EVENTS) as response:
+        lines = response.aiter_lines()
+        async for line in lines:
+            if line == "event: delta":
+                break
+        reaction = await _reaction(server, name, fault())
+        rest = "\n".join([line async for line in lines])
+    told = "event: error" in rest and "#engine-unavailable" in rest
+    reaction.answers["a stream under way"] = "engine-unavailable" if told else "?"
+    wrong = [] if told else [f"a stream under way was not told: {rest[-300:]}"]
+    if left := await reservations(server):
+        wrong.append(f"{left} reservations are left")
+    return replace(reaction, wrong=(*reaction.wrong, *wrong))
 
 
 async def _reaction(server: Product, name: str, fault: AbstractAsyncContextManager[None]) -> Reaction:
@@ -105,7 +121,10 @@ async def _reaction(server: Product, name: str, fault: AbstractAsyncContextManag
                 wrong += _complaints(label, response, seconds)
         began = time.monotonic()
         await _served(client)
-        return Reaction(name, answers, slowest, time.monotonic() - began, tuple(wrong))
+        seconds = time.monotonic() - began
+        if server.pid not in server.processes():
+            wrong.append("the web tier has ended")
+        return Reaction(name, answers, slowest, seconds, tuple(wrong))
 
 
 def _complaints(label: str, response: httpx.Response, seconds: float) -> list[str]:

@@ -62,6 +62,15 @@ class Product:
         """Of the developer, without a proxy between."""
         return httpx.AsyncClient(base_url=self.url, headers=self.headers, trust_env=False, timeout=60, **options)  # type: ignore[arg-type] # handed on as they are
 
+    async def normal_s(self) -> float:
+        """Seconds of a normal request, which is served. Raises `AssertionError` where it is not."""
+        async with self.client() as client:
+            began = time.monotonic()
+            answer = await client.post("/api/generate", json=harmless())
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["text"] in ("yes", "no"), answer.text
+            return time.monotonic() - began
+
     def token(self, user_id: str, **claims: object) -> str:
         """An access token as the auth service gives it, with `claims` added or changed."""
         now = int(time.time())
@@ -96,6 +105,22 @@ class Product:
     def log(self) -> str:
         """What the server has logged so far."""
         return (self.state / "server.log").read_text()
+
+    def secrets(self) -> dict[str, str]:
+        """What must stand in no log and in no answer, by name."""
+        keys = self.gateway.keys
+        return {
+            "an API key": self.key,
+            "the developer's password": (self.state / "developer-password").read_text().strip(),
+            "the service role's key": keys.service_role_key,
+            "the anonymous key": keys.anon_key,
+            "the signing key": str(keys.signing_key["d"]),
+        }
+
+    def secrets_said(self) -> list[str]:
+        """Names of the secrets that the server has logged or printed."""
+        said = self.log() + (self.state.parent / "serve.log").read_text()
+        return [name for name, secret in self.secrets().items() if secret in said]
 
     def resident_mib(self) -> int:
         """Of all of its processes together."""
@@ -184,7 +209,7 @@ async def _server(
 
 def _started(directory: Path, environment: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
     with log.open("w") as output:
-        command = tied([sys.executable, "-m", "infra.local.serve"])
+        command = tied([sys.executable, "-m", "proofs.watched_server"])
         return subprocess.Popen(command, cwd=directory, env=environment, stdout=output, stderr=output)  # noqa: S603 - our own module
 
 

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 HOST = "127.0.0.1"
 CHUNK = 65_536
+BACKLOG = 1_024
 
 Mode = Literal["through", "slow", "refusing", "half-open", "resetting", "wrong"]
 
@@ -57,7 +58,7 @@ class Relay:
         self._drop()
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, HOST, self.port, reuse_address=True)
+        self._server = await asyncio.start_server(self._serve, HOST, self.port, reuse_address=True, backlog=BACKLOG)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:

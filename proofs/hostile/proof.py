@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from proofs.hostile.corpus import corpus
 from proofs.hostile.inputs import Input
 from proofs.hostile.sending import Outcome, send
-from proofs.product import Product, harmless
+from proofs.product import Product
 
 BATCH, AT_ONCE = 50, 8
 BUSY, COMING_AGAIN = 503, 5
@@ -24,16 +24,6 @@ SLOWER = 4.0
 """So many times its usual time a normal request may take right after a batch; the best of three counts."""
 GROWTH_MIB = 150
 """What allocators keep of the largest bodies, and caches of verdicts and compiled sets."""
-
-
-async def normal_s(server: Product) -> float:
-    """Seconds of a normal request."""
-    async with server.client() as client:
-        began = time.monotonic()
-        answer = await client.post("/api/generate", json=harmless())
-        assert answer.status_code == 200, answer.text
-        assert answer.json()["text"] in ("yes", "no"), answer.text
-        return time.monotonic() - began
 
 
 async def run_batch(server: Product, batch: Sequence[Input]) -> list[Outcome]:
@@ -65,8 +55,8 @@ class Course:
 async def prove(server: Product) -> bool:
     """Whether every input got its answer and left the server as it was."""
     inputs = corpus()
-    await normal_s(server)
-    usual = statistics.median([await normal_s(server) for _ in range(9)])
+    await server.normal_s()
+    usual = statistics.median([await server.normal_s() for _ in range(9)])
     before = server.resident_mib()
     began = time.monotonic()
     course = await _all_batches(server, inputs, usual)
@@ -98,7 +88,10 @@ async def _all_batches(server: Product, inputs: Sequence[Input], usual: float) -
             if fault := outcome.fault:
                 one = outcome.input
                 course.faults.append(f"{one.family}: {one.name}: {fault}: {outcome.body[:300]}")
-        took = min([await normal_s(server) for _ in range(3)])
+            for name, secret in server.secrets().items():
+                if secret in outcome.head or secret in outcome.body:
+                    course.faults.append(f"{outcome.input.family}: {outcome.input.name}: the answer has {name}")
+        took = min([await server.normal_s() for _ in range(3)])
         course.after.append(took)
         if took > max(SLOWER * usual, 1.0):
             course.faults.append(f"after {batch[-1].name}: a normal request took {took:.2f} s, usually {usual:.2f} s")
