@@ -1,10 +1,16 @@
 """A specification as the console shows it: one that is stored, or one that a model is still writing."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pydantic import ValidationError
 from pydantic_core import from_json
+
+from functions.failures import Refused
+from functions.ir import IntermediateRepresentation
+from functions.typescript_writing import typescript_head
 
 _NUMBERED = {"example": "/examples", "assertion": "/assertions"}
 _WHOLE = {"signature": "/signature", "constraints": "/constraints"}
@@ -58,7 +64,7 @@ def view_of(ir: Mapping[str, Any], evidence: Mapping[str, Any]) -> Specification
     return SpecificationView(
         summary=ir["intent"]["summary"],
         rationale=ir["intent"].get("rationale") or "",
-        head=_head(signature),
+        head=_head_of(ir),
         returns=signature.get("returns") or "None",
         parameters=[
             Row(p["name"], p["type"], p.get("description") or "", f"/signature/parameters/{i}")
@@ -103,6 +109,14 @@ def view_of_unfinished(text: str) -> SpecificationView:
         ],
         answered=[],
     )
+
+
+def _head_of(ir: Mapping[str, Any]) -> str:
+    """In the language of the code; where that has no notation for a type, in the specification's own, Python's."""
+    if (ir.get("metadata") or {}).get("language") == "typescript":
+        with contextlib.suppress(Refused, ValidationError):
+            return typescript_head(IntermediateRepresentation.model_validate(ir))
+    return _head(ir["signature"])
 
 
 def _head(signature: Mapping[str, Any]) -> str:
