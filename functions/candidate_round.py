@@ -17,6 +17,7 @@ from functions.generation import (
     FinishReason,
     GenerationEvent,
     GenerationRequest,
+    Message,
     Timing,
     Usage,
 )
@@ -27,15 +28,24 @@ Check = Callable[[str], Awaitable[Evidence]]
 
 @dataclass
 class _Attempt:
+    prompt_version: str
     text: str = ""
     tokens: int = 0
     reason: FinishReason = "abort"
     checked: Candidate | None = None
 
 
+@dataclass(frozen=True)
+class Draft:
+    """One request to the engine, and the version of the prompt that it is written from."""
+
+    request: GenerationRequest
+    prompt_version: str
+
+
 @dataclass
 class _Request:
-    """One request to the engine, whose candidates begin at number `first`."""
+    """A draft that was sent, whose candidates begin at number `first`."""
 
     first: int
     sent: GenerationRequest
@@ -58,7 +68,7 @@ class _Request:
 
 
 class CandidateRound:
-    """One round: several requests that share their prompt.
+    """One round: several drafts.
 
     `check` gives the evidence of a finished text; `canonical` is the form in which the text is kept.
     """
@@ -76,11 +86,11 @@ class CandidateRound:
         self._news: asyncio.Queue[tuple[_Request | None, int, Any]] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, requests: Sequence[GenerationRequest]) -> list[Candidate]:
-        """Every candidate, in the order of the requests. Raises what the engine or the check raises, as it comes."""
-        for sent in requests:
-            self._requests.append(_Request(len(self._attempts), sent))
-            self._attempts += [_Attempt() for _ in range(sent.sampling.n)]
+    async def run(self, drafts: Sequence[Draft]) -> list[Candidate]:
+        """Every candidate, in the order of the drafts. Raises what the engine or the check raises, as it comes."""
+        for draft in drafts:
+            self._requests.append(_Request(len(self._attempts), draft.request))
+            self._attempts += [_Attempt(draft.prompt_version) for _ in range(draft.request.sampling.n)]
         for request in self._requests:
             self._begin(self._write(request))
         try:
@@ -100,11 +110,16 @@ class CandidateRound:
 
     @property
     def usage(self) -> Usage:
-        """The prompt counts once, as in one request of several candidates; what was generated counts, used or not."""
+        """A prompt counts once, however many requests share it; what was generated counts, used or not."""
         # A request that was stopped before any of its candidates was finished had the prompt of the others.
+        prompts: dict[tuple[Message, ...], tuple[int, int]] = {}
+        for request in self._requests:
+            counted, cached = prompts.get(request.sent.messages, (0, 0))
+            counts = max(counted, request.prompt_tokens), max(cached, request.cached_tokens)
+            prompts[request.sent.messages] = counts
         return Usage(
-            prompt_tokens=max(request.prompt_tokens for request in self._requests),
-            cached_tokens=max(request.cached_tokens for request in self._requests),
+            prompt_tokens=sum(counted for counted, _ in prompts.values()),
+            cached_tokens=sum(cached for _, cached in prompts.values()),
             completion_tokens=sum(attempt.tokens for attempt in self._attempts),
         )
 
@@ -116,14 +131,14 @@ class CandidateRound:
         return Timing(time_to_first_token_s=min(firsts, default=None), total_s=total_s)
 
     async def _next(self) -> bool:
-        """Take one piece of news; whether a candidate has passed everything."""
+        """Take one piece of news; whether a candidate has passed everything, and the others can tell no more."""
         request, index, news = await self._news.get()
         if isinstance(news, BaseException):
             raise news
         if isinstance(news, Candidate):
             self._attempts[index].checked = news
             await self._progress("candidate", news.as_json())
-            return news.evidence.passed
+            return news.evidence.settled
         if request is not None and news is not None:
             await self._read(request, news)
         return False
@@ -171,4 +186,11 @@ class CandidateRound:
         if attempt.checked is not None:
             return attempt.checked
         code = self._canonical(attempt.text)
-        return Candidate(code, attempt.reason, round=self._number, index=index, tokens=attempt.tokens)
+        return Candidate(
+            code,
+            attempt.reason,
+            round=self._number,
+            index=index,
+            tokens=attempt.tokens,
+            prompt_version=attempt.prompt_version,
+        )

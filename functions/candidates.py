@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from operator import eq
 from typing import Any, Literal
 
 from functions.evidence import Evidence
 from functions.generation import FinishReason, Timing, Usage
+
+FAULTS_WEIGH = 0.5
+"""A call that ends in a fault costs half of what one costs that no other candidate agrees with."""
 
 Fate = Literal["passed", "failed", "cut", "stopped", "not_checked"]
 
@@ -21,6 +25,7 @@ class Candidate:
     index: int = 0
     tokens: int = 0
     verification_s: float = 0.0
+    prompt_version: str = ""
 
     @property
     def fate(self) -> Fate:
@@ -45,6 +50,7 @@ class Candidate:
             "round": self.round,
             "index": self.index,
             "tokens": self.tokens,
+            "prompt_version": self.prompt_version,
             "verification_s": round(self.verification_s, 3),
             "checks": self.evidence.as_json(),
         }
@@ -53,14 +59,27 @@ class Candidate:
 def best_of(tried: Sequence[Candidate]) -> Candidate:
     """By evidence, and never one that is not whole if one is.
 
-    Among those that differ only in what a model has guessed, the number of candidates that do the same counts as much
-    as the guesses that hold: many attempts seldom share an error (B. Chen et al., CodeT, 2022).
+    Among those of which the same is certain, the one is taken that gives most often what others give (F. Shi et al.,
+    MBR-EXEC, 2022: many attempts seldom share an error), and whose faults are rare. Then what a model has guessed
+    counts, and then who came first.
     """
     return max(tried, key=lambda candidate: _rank(candidate, tried))
 
 
+def agreement(candidate: Candidate, tried: Sequence[Candidate]) -> float:
+    """Between 0 and 1: the share of calls of the examples, and near them, that give the same in another candidate.
+
+    The mean over all that are whole and break nothing that is certain; the candidate itself is one of them.
+    """
+    own = candidate.evidence.outcomes
+    witnesses = [other.evidence.outcomes for other in tried if other.finish_reason == "stop" and other.evidence.sound]
+    if not own or not witnesses:
+        return 0.0
+    return sum(sum(map(eq, own, theirs)) for theirs in witnesses) / (len(own) * len(witnesses))
+
+
 def agreeing(candidate: Candidate, tried: Sequence[Candidate]) -> int:
-    """How many candidates, itself among them, gave the same for every example, and broke nothing that is certain."""
+    """How many candidates, itself among them, gave the same for every call, and broke nothing that is certain."""
     return sum(
         other.evidence.sound and other.evidence.outcomes == candidate.evidence.outcomes
         for other in tried
@@ -82,10 +101,11 @@ def with_doubts(best: Candidate, tried: Sequence[Candidate]) -> Candidate:
     return replace(best, evidence=replace(best.evidence, checks=checks))
 
 
-def _rank(candidate: Candidate, tried: Sequence[Candidate]) -> tuple[bool, bool, tuple[int, int], int]:
+def _rank(candidate: Candidate, tried: Sequence[Candidate]) -> tuple[bool, bool, tuple[int, int], float, int]:
     evidence = candidate.evidence
-    agreement = agreeing(candidate, tried) * (1 + evidence.guesses_held)
-    return candidate.finish_reason == "stop", evidence.passed, evidence.score, agreement
+    faults = evidence.crashes / max(1, len(evidence.outcomes))
+    common = round(agreement(candidate, tried) - FAULTS_WEIGH * faults, 6)
+    return candidate.finish_reason == "stop", evidence.sound, evidence.score, common, evidence.guesses_held
 
 
 @dataclass(frozen=True)
@@ -96,7 +116,6 @@ class Implemented:
     candidates: list[Candidate]
     usage: Usage
     timing: Timing
-    prompt_version: str
 
     @property
     def code(self) -> str:
@@ -111,5 +130,4 @@ class Implemented:
     @property
     def evidence(self) -> dict[str, Any]:
         """The best candidate's checks, and how many there were to choose from."""
-        number = len(self.candidates)
-        return {**self.best.as_json(), "candidates": number, "prompt_version": self.prompt_version}
+        return {**self.best.as_json(), "candidates": len(self.candidates)}

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Verdict = Literal["passed", "failed", "not_run", "skipped"]
+_OF_ITS_FORM = frozenset(("parses", "signature", "names", "constraints", "types", "runs"))
+"""Checks that say nothing of what the code gives."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,14 @@ class Check:
 class Evidence:
     """All that is known of one candidate. What a busy machine may have caused is not `lasting`.
 
-    `outcomes` are what the specification's examples gave, in their order, whether expected or not.
+    `outcomes` are what the specification's examples gave, and then the calls near them (`probe_calls`), in their order,
+    expected or not; `crashes` says how many of them raised what speaks of a fault and the specification does not name.
     """
 
     checks: list[Check] = field(default_factory=list)
     lasting: bool = True
     outcomes: tuple[str, ...] = ()
+    crashes: int = 0
 
     @property
     def passed(self) -> bool:
@@ -46,6 +50,12 @@ class Evidence:
         """As `passed`, of what is certain alone."""
         certain = [check for check in self.checks if not check.guessed]
         return bool(certain) and all(check.verdict in {"passed", "skipped"} for check in certain)
+
+    @property
+    def settled(self) -> bool:
+        """Passed, and no other candidate could tell more: something certain was run, or nothing was."""
+        is_certain = any(not check.guessed and check.name not in _OF_ITS_FORM for check in self.checks)
+        return self.passed and (is_certain or not self.outcomes)
 
     @property
     def score(self) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from functions.cache import Store
-from functions.candidate_round import CandidateRound, Progress
+from functions.candidate_round import CandidateRound, Draft, Progress
 from functions.candidates import Candidate, Implemented, best_of, with_doubts
 from functions.checked_generation import together
 from functions.constraints.compilation import Compiled, ConstraintCompiler
@@ -32,25 +32,16 @@ from functions.generation import (
 )
 from functions.ir import IntermediateRepresentation, Metadata, TargetLanguage
 from functions.own_tests import OwnTests
-from functions.prompt_choice import chosen_prompt, record_prompt
-from functions.prompting import repair_text, specification_text
+from functions.prompt_choice import chosen_prompt, record_candidates, record_prompt
 from functions.sandbox import Sandbox
 from functions.specification_checks import checked_ir, schema_for
 from functions.stated import stated
 from functions.type_checks import TypeChecker
 from functions.typescript_verification import verify_typescript
-from functions.typescript_writing import (
-    TYPESCRIPT_PROMPTS,
-    as_typescript,
-    typescript_head,
-    typescript_repair_text,
-    typescript_text,
-)
+from functions.typescript_writing import as_typescript, typescript_head
 from functions.verifier import Verifier
+from functions.voices import Turn, turns, voices_for
 from infra.settings import Settings
-
-# One candidate is written as likely as possible; several have to differ.
-SEVERAL_TEMPERATURE = 0.8
 
 
 async def _silent(_stage: str, _data: dict[str, Any]) -> None:
@@ -112,7 +103,7 @@ class Forward:
         if written.reasons.get(0) != "stop" or written.finished is None:
             record_prompt(shots.version, "cut")
             raise GenerationCut("the specification", sampling.max_tokens)
-        record_prompt(shots.version, "made", written.finished.usage, written.finished.timing)
+        record_prompt(shots.version, "made", written.finished.usage.completion_tokens, written.finished.timing)
         model = self._settings.engine.model
         metadata = Metadata(language=language, origin="prompt", model=model, prompt_version=shots.version)
         ir = checked_ir(json.loads(written.texts[0]), metadata, said, words=prompt.strip())
@@ -131,41 +122,45 @@ class Forward:
     ) -> Implemented:
         """An IR to one function: its head forced by the grammar, what Python does checked in the sandbox.
 
-        `candidates` are written side by side, the first as likely as possible, and checked as each is finished; the
-        first that passes everything ends the others. When the best of them breaks what is certain, up to `repairs`
-        further rounds are told how; what only breaks a model's guess may be right, and is chosen by how many agree. A
-        candidate that was cut is never chosen over a whole one. Raises `ConstraintRefused`, `ConstraintsConflict`,
-        `PromptTooLong`, `EngineUnavailable`, and `GenerationCut` when every candidate was cut.
+        `candidates` are written side by side, by the prompts in turn (`voices`), and checked as each is finished; the
+        first that passes everything, of which something is certain, ends the others. When the best of them breaks what
+        is certain, up to `repairs` further rounds are told how; what only breaks a model's guess may be right, and is
+        chosen by how many agree. A candidate that was cut is never chosen over a whole one. Raises
+        `ConstraintRefused`, `ConstraintsConflict`, `PromptTooLong`, `EngineUnavailable`, and `GenerationCut` when every
+        candidate was cut.
         """
         rules = await self._compiled(ir, constraints)
         is_python = ir.metadata.language == "python"
         if is_python:
             self._verifier.start()
         check = self._check(ir, rules, tests)
-        wanted = specification_text(ir, guesses=False) if is_python else typescript_text(ir)
-        asked = "\n".join([wanted, *rules.prompt])
-        shots = chosen_prompt(self._settings.prompts.implement if is_python else TYPESCRIPT_PROMPTS, asked)
-        messages = shots.messages(asked)
+        voices = voices_for(ir, rules.prompt, self._settings.prompts)
+        failed: Candidate | None = None
         tried: list[Candidate] = []
         rounds: list[CandidateRound] = []
         for number in range(1 + repairs):
             await progress("implementing", {"round": number, "candidates": candidates})
             as_kept = canonical if is_python else _without_edges
             rounds.append(CandidateRound(self._engine, check, as_kept, progress, number))
-            samplings = self._samplings(candidates, number)
-            tried += await rounds[-1].run([self._request(messages, one, rules.constraint) for one in samplings])
+            drafts = [self._draft(turn, failed, rules.constraint) for turn in turns(voices, candidates, number)]
+            tried += await rounds[-1].run(drafts)
             best = best_of(tried)
             if best.evidence.sound:
                 break
-            repair = (repair_text if is_python else typescript_repair_text)(ir, best.code, best.evidence.failures)
-            messages = shots.messages("\n".join([repair, *rules.prompt]))
-        if best.finish_reason != "stop":
-            record_prompt(shots.version, "cut")
-            raise GenerationCut("the code", self._settings.generation.max_tokens)
+            failed = best
         usage, timing = together([(one.usage, one.timing) for one in rounds])
+        record_candidates(tried, timing)
+        if best.finish_reason != "stop":
+            raise GenerationCut("the code", self._settings.generation.max_tokens)
         timing = timing.model_copy(update={"sandbox_s": sum(candidate.verification_s for candidate in tried)})
-        record_prompt(shots.version, "passed" if best.evidence.passed else "failed", usage, timing)
-        return Implemented(with_doubts(best, tried), tried, usage, timing, shots.version)
+        return Implemented(with_doubts(best, tried), tried, usage, timing)
+
+    def _draft(self, turn: Turn, failed: Candidate | None, constraint: Constraint | None) -> Draft:
+        sampling = self._sampling(temperature=turn.temperature, n=turn.number)
+        return Draft(
+            self._request(turn.voice.messages(failed if turn.told else None), sampling, constraint),
+            turn.voice.prompt.version,
+        )
 
     async def _compiled(self, ir: IntermediateRepresentation, constraints: Any) -> Compiled:
         """The IR's own constraints and those of the request, with the head that the signature forces."""
@@ -229,12 +224,6 @@ class Forward:
             constraint=constraint,
             timeout_s=self._settings.generation.timeout_s,
         )
-
-    def _samplings(self, candidates: int, number: int) -> list[Sampling]:
-        """The first candidate as likely as possible, the others different; a repair's likeliest text is what failed."""
-        sampled = candidates - 1 if number == 0 else candidates
-        first = [self._sampling(temperature=0.0)] if number == 0 else []
-        return first + ([self._sampling(temperature=SEVERAL_TEMPERATURE, n=sampled)] if sampled else [])
 
     def _sampling(self, *, temperature: float, n: int = 1) -> Sampling:
         return Sampling(max_tokens=self._settings.generation.max_tokens, temperature=temperature, n=n)

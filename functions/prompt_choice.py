@@ -6,14 +6,17 @@ metadata, code in its evidence); how often each succeeds, and what it takes, goe
 
 import hashlib
 from bisect import bisect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
-from functions.generation import Timing, Usage
+from functions.candidates import Candidate
+from functions.generation import Timing
 from functions.prompt_uses import PromptOutcome, PromptUse, note_prompt
 from functions.prompting import Prompt, load_prompt
 from infra import telemetry
 from infra import telemetry_names as names
+
+_OUTCOMES: tuple[PromptOutcome, ...] = ("passed", "failed", "cut")
 
 
 def chosen_prompt(weights: Mapping[str, float], request: str) -> Prompt:
@@ -23,16 +26,25 @@ def chosen_prompt(weights: Mapping[str, float], request: str) -> Prompt:
     return load_prompt([*weights][bisect(bounds[:-1], drawn * bounds[-1])])
 
 
+def record_candidates(tried: Sequence[Candidate], timing: Timing) -> None:
+    """Count what came of each version that candidates were written from: the best of its own, and all their tokens."""
+    for version in dict.fromkeys(candidate.prompt_version for candidate in tried):
+        own = [candidate for candidate in tried if candidate.prompt_version == version]
+        fates = {candidate.fate for candidate in own}
+        outcome: PromptOutcome | None = next((fate for fate in _OUTCOMES if fate in fates), None)
+        if outcome is not None:  # None: others had passed before any of its own was finished
+            record_prompt(version, outcome, sum(candidate.tokens for candidate in own), timing)
+
+
 def record_prompt(
-    version: str, outcome: PromptOutcome, usage: Usage | None = None, timing: Timing | None = None
+    version: str, outcome: PromptOutcome, tokens: int | None = None, timing: Timing | None = None
 ) -> None:
-    """Count what came of a version; of what was cut, nothing more is known."""
-    tokens = usage.completion_tokens if usage is not None else None
+    """Count what came of a version, and the `tokens` that were generated; of a specification that was cut, no more."""
     note_prompt(PromptUse(version, outcome, tokens, timing.total_s if timing is not None else None))
     instruments = telemetry.instruments()
     labels = {names.PROMPT_VERSION: version, names.PROMPT_OUTCOME: outcome}
     instruments.prompt_outcomes.add(1, labels)
-    if usage is not None:
-        instruments.prompt_tokens.record(usage.completion_tokens, labels)
+    if tokens is not None:
+        instruments.prompt_tokens.record(tokens, labels)
     if timing is not None:
         instruments.prompt_duration.record(timing.total_s, labels)

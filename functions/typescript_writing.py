@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from functions.evidence import Check
 from functions.failures import Refused
 from functions.ir import LEFT_TO_CODE, IntermediateRepresentation, renamed
 
@@ -68,12 +67,6 @@ def typescript_text(ir: IntermediateRepresentation) -> str:
         lines.append(f"{name}({', '.join(values)}) {outcome}")
     lines += [str(c["description"]) for c in ir.constraints if c.get("description")]
     return "\n".join(lines)
-
-
-def typescript_repair_text(ir: IntermediateRepresentation, code: str, failures: list[Check]) -> str:
-    """The specification again, with an attempt at it and what was wrong with that."""
-    faults = "\n".join(f"- {check.detail}" for check in failures[:5])
-    return f"{typescript_text(ir)}\n\nThis attempt is wrong:\n{code}\n{faults}\nWrite the whole function again."
 
 
 def as_typescript(ir: IntermediateRepresentation) -> IntermediateRepresentation:

@@ -2,6 +2,7 @@
 
 import ast
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from functions.evidence import Check, Evidence
 from functions.ir import Example, IntermediateRepresentation
 from functions.own_test_checks import own_test_checks, unrun_own_test_checks
 from functions.own_tests import OwnTests
+from functions.probe_calls import probe_calls
 from functions.property_checks import property_checks, unrun_property_checks
 from functions.sandbox import CallResult, Sandbox, SandboxResult
 from functions.type_checks import TypeChecker
@@ -20,6 +22,8 @@ from infra import telemetry_names as names
 RELATIVE_TOLERANCE = 1e-9
 _BROKEN = frozenset(("NameError", "AttributeError", "TypeError", "ImportError", "RecursionError"))
 """Exceptions that speak of the code, not of what it was given: they count whoever has made up the example."""
+_ALARMS = _BROKEN | {"IndexError", "KeyError", "ZeroDivisionError", "UnboundLocalError", "OverflowError"}
+"""Those that seldom are meant where the specification does not name them."""
 
 
 async def verify(
@@ -63,9 +67,10 @@ async def _checked(
         return Evidence([*checks, *unrun, *unrun_property_checks(ir), *unrun_own_test_checks(tests)])
     if types is not None:
         checks.append(await types.check(code))
-    result = await sandbox.run(code, [_call(ir, example) for example in ir.examples])
+    result = await _run(code, ir, sandbox)
     checks += [_defines(result), *_examples(ir, result)]
-    outcomes = tuple(call.value or f"raised {call.error}" for call in result.calls)
+    outcomes = tuple(call.value or f"raised {call.raised[0] if call.raised else call.error}" for call in result.calls)
+    crashes = sum(not _ALARMS.isdisjoint(call.raised[:1]) for call in result.calls if not _may_raise(ir, call))
     lasting = result.ended == "finished"
     if any(check.verdict == "failed" for check in checks):
         checks += unrun_property_checks(ir)
@@ -79,7 +84,19 @@ async def _checked(
         else:
             rows, would_last = await own_test_checks(code, ir, tests, sandbox)
             checks, lasting = [*checks, *rows], lasting and would_last
-    return Evidence(checks, lasting=lasting, outcomes=outcomes)
+    return Evidence(checks, lasting=lasting, outcomes=outcomes, crashes=crashes)
+
+
+async def _run(code: str, ir: IntermediateRepresentation, sandbox: Sandbox) -> SandboxResult:
+    """The examples' calls, and those near them: what hangs or crashes on one of the latter is run without them."""
+    calls, near = [_call(ir, example) for example in ir.examples], probe_calls(ir)
+    result = await sandbox.run(code, [*calls, *near])
+    return result if result.ended == "finished" or not near else await sandbox.run(code, calls)
+
+
+def _may_raise(ir: IntermediateRepresentation, call: CallResult) -> bool:
+    listed = {*ir.signature.raises, *(example.raises for example in ir.examples)}
+    return not listed.isdisjoint(call.raised)
 
 
 def signature_of(code: str) -> str | None:
@@ -114,7 +131,8 @@ def same_value(expected: Any, actual: Any) -> bool:
 
 def _parses(code: str) -> Check:
     try:
-        compile(code, "<candidate>", "exec", dont_inherit=True)
+        with warnings.catch_warnings(action="ignore"):  # `x is 1`: doubtful, and Python all the same
+            compile(code, "<candidate>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return Check("parses", "failed", str(error)[:300])
     return Check("parses", "passed")

@@ -18,7 +18,7 @@ from functions.type_checks import TypeChecker
 from functions.verification import verify
 
 WEEK_S = 7 * 24 * 3600.0
-_MADE_BY = ("evidence", "own_test", "plain_values", "property", "sandbox", "type_", "unbound", "verif")
+_MADE_BY = ("evidence", "own_test", "plain_values", "probe_", "property", "sandbox", "type_", "unbound", "verif")
 
 
 class Verifier:
@@ -45,10 +45,11 @@ class Verifier:
         key = self._key(code, ir, violations, tests)
         if self._kept and (known := await self._kept.get(key)) is not None:
             kept = json.loads(known)
-            return Evidence([Check(**row) for row in kept["checks"]], outcomes=tuple(kept["outcomes"]))
+            checks = [Check(**row) for row in kept["checks"]]
+            return Evidence(checks, outcomes=tuple(kept["outcomes"]), crashes=kept["crashes"])
         evidence = await verify(code, ir, self._sandbox, violations, types=self._types, tests=tests)
         if self._kept and evidence.lasting:
-            kept = {"checks": evidence.as_json(), "outcomes": evidence.outcomes}
+            kept = {"checks": evidence.as_json(), "outcomes": evidence.outcomes, "crashes": evidence.crashes}
             await self._kept.put(key, json.dumps(kept).encode())
         return evidence
 

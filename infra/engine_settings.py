@@ -54,11 +54,12 @@ class GenerationSettings(Block):
 class PromptSettings(Block):
     """Versions of the prompts in service, each with its weight: of two with 9 and 1 the second gets each tenth request.
 
-    A version is the name of a file of `functions/prompts`.
+    A version is the name of a file of `functions/prompts`. `implement` has several prompts side by side: a request's
+    candidates are written by them in turn, and a single one by the first.
     """
 
     specify: Annotated[dict[str, Positive], Field(min_length=1)]
-    implement: Annotated[dict[str, Positive], Field(min_length=1)]
+    implement: Annotated[list[Annotated[dict[str, Positive], Field(min_length=1)]], Field(min_length=1)]
 
 
 class AnswerCacheSettings(Block):

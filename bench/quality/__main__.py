@@ -42,7 +42,9 @@ async def main() -> None:
     settings = load_settings("local")
     generation = settings.generation.model_copy(update={"max_tokens": arguments.max_tokens, "timeout_s": TIMEOUT_S})
     engine = settings.engine.model_copy(update={"startup_timeout_s": TIMEOUT_S})
-    settings = settings.model_copy(update={"generation": generation, "engine": engine})
+    # A laptop's model needs the few-shots, and has one prompt; those of a deployment are for models that follow words.
+    prompts = load_settings(arguments.prompts).prompts
+    settings = settings.model_copy(update={"generation": generation, "engine": engine, "prompts": prompts})
     target = RESULTS / f"{arguments.name or arguments.model.name}-{arguments.set}.jsonl"
     target.parent.mkdir(parents=True, exist_ok=True)
     done = [json.loads(line) for line in target.read_text().splitlines()] if target.exists() else []
@@ -179,6 +181,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--max-tokens", type=int, default=400, help="of each generated text")
     parser.add_argument("--candidates", type=int, default=4, help="of arm d, in each round")
     parser.add_argument("--repairs", type=int, default=1, help="rounds of arm d")
+    parser.add_argument("--prompts", default="production", help="of which environment")
     parser.add_argument("--streams", type=int, default=8, help="tasks at a time")
     return parser.parse_args()
 

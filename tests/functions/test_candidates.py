@@ -1,6 +1,8 @@
 """Which of several candidates is kept."""
 
-from functions.candidates import Candidate, agreeing, best_of, with_doubts
+from dataclasses import replace
+
+from functions.candidates import Candidate, agreeing, agreement, best_of, with_doubts
 from functions.evidence import Check, Evidence, Verdict
 
 
@@ -22,6 +24,30 @@ def test_a_guess_that_most_contradict_does_not_decide():
 def test_a_guess_decides_between_candidates_of_which_each_is_alone():
     several = [candidate(("5",), guesses=("failed",)), candidate(("6",), guesses=("passed", "failed"), index=1)]
     assert best_of(several).index == 1
+
+
+def test_one_that_gives_mostly_what_others_give_is_taken_though_no_two_are_alike():
+    several = [candidate(("1", "9")), candidate(("1", "2"), index=1), candidate(("7", "2"), index=2)]
+    assert [agreement(one, several) for one in several] == [3 / 6, 4 / 6, 3 / 6]
+    assert best_of(several).index == 1
+    assert best_of([several[0], several[2]]).index == 0, "of two who never agree the first, which is the likelier"
+    assert agreement(candidate(()), several) == 0, "nothing was run"
+
+
+def test_a_fault_that_others_do_not_have_costs_and_one_that_all_have_does_not():
+    crash, fine = candidate(("1", "raised IndexError")), candidate(("1", "None"), index=1)
+    faulty = replace(crash, evidence=replace(crash.evidence, crashes=1))
+    assert best_of([faulty, fine]).index == 1
+    assert best_of([faulty, replace(faulty, index=2)]).index == 0
+
+
+def test_what_is_certain_ends_a_round_and_a_guess_does_not():
+    form, certain = Check("parses", "passed"), Check("example 1", "passed")
+    guess = replace(certain, guessed=True)
+    assert Evidence([form, certain, guess], outcomes=("1", "2")).settled
+    assert not Evidence([form, guess], outcomes=("1",)).settled, "the others may agree on something else"
+    assert Evidence([form]).settled, "nothing was to be run: no other can tell more"
+    assert not Evidence([form, replace(certain, verdict="failed")], outcomes=("1",)).settled
 
 
 def test_what_is_certain_comes_before_any_agreement():

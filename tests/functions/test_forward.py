@@ -13,7 +13,7 @@ from functions.engine import Engine
 from functions.failures import PromptTooLong, Refused
 from functions.forward import Forward
 from functions.ir import IntermediateRepresentation, ir_schema
-from functions.prompting import repair_text
+from functions.prompting import repair_text, specification_text
 from functions.sandbox import ProcessSandbox
 from functions.validation import ConstraintValidator
 from functions.verification import signature_of
@@ -98,7 +98,7 @@ async def test_a_repair_is_told_what_failed_and_with_which_input(forward: Forwar
     assert not implemented.passed
     assert {candidate.round for candidate in implemented.candidates} == {0, 1}
     failures = [check for candidate in implemented.candidates for check in candidate.evidence.failures]
-    text = repair_text(ir, "def next_one(n: int) -> int:\n    return 0\n", failures)
+    text = repair_text(specification_text(ir), "def next_one(n: int) -> int:\n    return 0\n", failures)
     assert all(check.detail in text for check in failures[:5])
     broken = [check.detail for check in failures if check.name == "assertion 1"]
     assert all("so not: result != result + n - n" in detail for detail in broken)

@@ -115,3 +115,27 @@ def test_floats_are_compared_within_a_tolerance():
 async def test_every_way_to_bind_a_name_is_known(sandbox: ProcessSandbox, body: str):
     evidence = await verify(f"def halve(n: int) -> int:\n    {body}\n", HALVE, sandbox)
     assert next(check for check in evidence.checks if check.name == "names").verdict == "passed"
+
+
+async def test_what_python_only_warns_of_parses(sandbox: ProcessSandbox):
+    evidence = await verify(GOOD.replace("if n % 2:", "if n % 2 is 1:"), HALVE, sandbox)
+    assert evidence.checks[0].verdict == "passed"
+
+
+async def test_calls_near_the_examples_are_made_and_their_faults_counted(sandbox: ProcessSandbox):
+    evidence = await verify(GOOD, HALVE, sandbox)
+    assert evidence.outcomes[:4] == ("2", "raised ValueError", "raised ValueError", "1"), "of 4 and 3, then 5 and 2"
+    assert evidence.crashes == 0, "ValueError is what an example expects"
+    fragile = await verify(GOOD.replace("    return", "    [][n - 4]\n    return"), HALVE, sandbox)
+    assert not fragile.sound
+    faulty = await verify(GOOD.replace("    return", "    1 // n\n    return"), HALVE, sandbox)
+    assert faulty.passed, "nobody has said what halve(0) gives"
+    assert faulty.crashes == 1
+    assert "raised ZeroDivisionError" in faulty.outcomes
+
+
+async def test_what_hangs_near_an_example_has_the_examples_all_the_same(settings: Settings):
+    quick = ProcessSandbox(settings.sandbox.model_copy(update={"cpu_s": 1, "wall_s": 2}))
+    evidence = await verify(GOOD.replace("    return", "    while n == 0:\n        pass\n    return"), HALVE, quick)
+    assert evidence.passed
+    assert evidence.outcomes == ("2", "raised ValueError")
