@@ -14,7 +14,16 @@ from pydantic import ValidationError
 
 from functions.asking import Asked, Asker
 from functions.failures import NotFound, Refused
-from functions.ir import Assertion, Effect, Example, Hole, IntermediateRepresentation, Provenance, Signature
+from functions.ir import (
+    LEFT_TO_CODE,
+    Assertion,
+    Effect,
+    Example,
+    Hole,
+    IntermediateRepresentation,
+    Provenance,
+    Signature,
+)
 from functions.ir_edits import (
     Stored,
     line_of,
@@ -42,6 +51,8 @@ _MEMBERS: Mapping[str, tuple[str, ...]] = {
 }
 _TYPE_HOLE = re.compile(r"type-([0-9]+|returns)(-[0-9]+)?")
 NOT_NEEDED = "not needed"
+_NO_CLAUSE = frozenset({"no", "skip", "leave it out", NOT_NEEDED})
+"""Answers to a question for an example or an assertion that want none. (None is a value; nothing may mean it.)"""
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,10 @@ def worked_in(stored: Stored, hole: Hole, answer: Any) -> Settled | Question:
     """What becomes of the specification by the answer, or what the model has to be asked for that.
 
     Of an answer that is no text, and about how it is implemented, nothing is to be written: the code is written by it.
+    Nor of one that leaves it to the code. Raises `Refused` for an example that is none of this function.
     """
+    if answer == LEFT_TO_CODE:
+        return Settled(dict(stored))
     ir = IntermediateRepresentation.model_validate(stored)
     if not isinstance(answer, str) or hole.kind == "implementation":
         return Settled(dict(stored))
@@ -122,8 +136,12 @@ def _exactly(stored: Stored, ir: IntermediateRepresentation, hole: Hole, answer:
         case "effect":
             return _exact_effects(stored, ir, hole, answer)
         case "assertion":
+            if answer.lower().rstrip(".") in _NO_CLAUSE:
+                return Settled(dict(stored))
             example = read_example(answer, ir.signature)
-            if example is not None and misfit(example, ir.signature) is None:
+            if example is not None:
+                if fault := misfit(example, ir.signature):
+                    raise Refused("/answer", f"{line_of(ir.signature, example)} does not fit the signature: {fault}")
                 if _contradicts(example, ir.examples):
                     raise Refused("/answer", "another example says otherwise of the same arguments")
                 changed = stored if example in ir.examples else with_added(stored, examples=[example], said_by=_USER)

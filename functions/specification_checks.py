@@ -4,6 +4,7 @@ import ast
 import builtins
 import keyword
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from functions.ir import (
@@ -20,6 +21,7 @@ from functions.ir import (
     clauses,
     decoding_schema,
 )
+from functions.ir_edits import line_of
 from functions.stated import Stated, StatedHead
 from functions.type_fitting import fits
 from functions.verification import literal
@@ -64,7 +66,8 @@ def checked_ir(
         if fault is None:
             examples.append(example)
         elif fault and not any(example.arguments == given.arguments for given in said.examples):
-            hole = _hole(f"example-{number}", f"Is {_shown(signature, example)} meant? {fault}")
+            question = f"What is meant by the example {_shown(signature, example)}? {fault}"
+            hole = _hole(f"example-{number}", question, _likely(example, signature, examples))
             if all(hole.question != other.question for other in holes):
                 holes.append(hole)
     assertions: list[Assertion] = []
@@ -159,8 +162,22 @@ def _example_fault(example: Example, signature: Signature, before: list[Example]
     return None
 
 
-def _hole(identifier: str, question: str) -> Hole:
-    return Hole(id=identifier, kind="assertion", question=question, expected_type="expression")
+def _likely(example: Example, signature: Signature, before: list[Example]) -> list[str]:
+    """What was probably meant: one list, where its items were written as arguments of their own."""
+    if len(signature.parameters) != 1 or len(example.arguments) < 2:  # noqa: PLR2004 - more than there may be
+        return []
+    together = example.model_copy(update={"arguments": [f"[{', '.join(example.arguments)}]"]})
+    return [] if _example_fault(together, signature, before) is not None else [line_of(signature, together)]
+
+
+def _hole(identifier: str, question: str, suggestions: Sequence[str] = ()) -> Hole:
+    return Hole(
+        id=identifier,
+        kind="assertion",
+        question=question,
+        expected_type="expression",
+        suggestions=list(suggestions),
+    )
 
 
 def _shown(signature: Signature, example: Example) -> str:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from fastapi.exceptions import RequestValidationError
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -20,12 +21,16 @@ from endpoints.request_id import request_id_of
 from endpoints.security_headers import PAGE_POLICY
 from endpoints.services import Services
 from functions.failures import Failure
+from functions.ir import LEFT_TO_CODE
 
 HERE = Path(__file__).parent
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 _STEPS = {"ir": "specification written", "code": "code written", "failed": "the work stopped"}
 """The pipeline's descriptions of its own versions, in words."""
+
+_RESOLVED = "resolved "
+"""How the description of a version begins that has the answer to a question, before the question's id."""
 
 _HEADERS = {
     "content-security-policy": PAGE_POLICY,
@@ -90,16 +95,24 @@ def _theme(request: Request) -> str:
 
 @cache
 def _environment() -> Environment:
+    """Every template as it was when this code began to serve.
+
+    One that was read later could be of another version than the code, and want values that it is not given.
+    """
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
     environment.globals["asset"] = _asset
+    environment.globals["left_to_code"] = LEFT_TO_CODE
     environment.filters.update(
-        step=lambda name: _STEPS.get(name, name),
+        step=_step,
+        with_code=with_code,
+        sentence=_sentence,
         ago=_ago,
         instant=_instant,
         money=_money,
@@ -108,6 +121,8 @@ def _environment() -> Environment:
         line_numbers=_line_numbers,
         clause_of_check=clause_of_check,
     )
+    for name in environment.list_templates():
+        environment.get_template(name)
     return environment
 
 
@@ -115,6 +130,23 @@ def _environment() -> Environment:
 def _asset(name: str) -> str:
     """The address of a static file, another one for another content."""
     return f"/assets/{name}?v={digest_of(HERE / 'static' / name)}"
+
+
+def _step(description: str) -> str:
+    return "a question answered" if description.startswith(_RESOLVED) else _STEPS.get(description, description)
+
+
+def _sentence(text: str) -> str:
+    """What was said to programs, as one says it to people."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?', ':')) else '.'}" if text else ""
+
+
+def with_code(text: str) -> Markup:
+    """Text in which what stands between backticks is code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # one without its other
+        return escape(text)
+    return Markup().join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
 
 
 def _ago(moment: datetime) -> str:

@@ -15,6 +15,7 @@ from endpoints.session_assists import AssistId
 from endpoints.sessions import SessionId
 from functions.assists import applied, assists, of_id
 from functions.failures import NotFound, StaleVersion
+from functions.ir import LEFT_TO_CODE
 from functions.ir_edits import Stored
 from functions.resolution import open_hole
 from functions.sessions import SessionChanges
@@ -36,13 +37,14 @@ async def answer_hole(
     hole_id: HoleId,
     version: Version,
     answer: Annotated[str, Form(max_length=4000)] = "",
+    leave: Annotated[bool, Form()] = False,  # noqa: FBT002 - a form's field
 ) -> Response:
     """Close a question, and have what the answer touches written again.
 
     An answer is to that question alone: another change meanwhile does not make it wrong, `version` may be an old one.
     """
     del version
-    answer = answer.strip()
+    answer = LEFT_TO_CODE if leave else answer.strip()
     if not answer:
         return await show(request, app, caller, session_id, notice="An answer needs at least a word.")
     session = await app.sessions.get(caller, session_id)

@@ -90,6 +90,14 @@ def test_an_example_that_does_not_fit_becomes_a_hole_with_the_reason(example: di
     assert reason in ir.holes[0].question
 
 
+def test_of_arguments_that_were_meant_as_one_list_the_list_is_suggested():
+    example = {"arguments": ["1", "2"], "result": "3"}
+    numbers = [{"name": "numbers", "type": "list[int]"}]
+    assert written(parameters=numbers, examples=[example]).holes[0].suggestions == ["add([1, 2]) == 3"]
+    words = [{"name": "words", "type": "list[str]"}]
+    assert written(parameters=words, examples=[example]).holes[0].suggestions == []
+
+
 def test_an_example_that_contradicts_another_becomes_a_hole():
     ir = written(examples=[{"arguments": ["1", "2"], "result": "3"}, {"arguments": ["1", "2"], "result": "4"}])
     assert [e.result for e in ir.examples] == ["3"]

@@ -100,6 +100,16 @@ def test_an_answer_that_contradicts_an_example_is_refused_and_one_that_repeats_i
     assert changed(settled("edge", "f(1, 2) == 3")) == set()
 
 
+def test_an_example_of_another_function_is_refused_with_what_is_wrong():
+    with pytest.raises(Refused, match="it has 1 arguments, and f takes 2"):
+        settled("edge", "f(1) == 4")
+
+
+@pytest.mark.parametrize(("hole", "answer"), [("type-0", "any"), ("what", "any"), ("edge", "any"), ("edge", "No.")])
+def test_a_question_that_is_left_out_changes_nothing(hole: str, answer: str):
+    assert changed(settled(hole, answer)) == set()
+
+
 @pytest.mark.parametrize(
     ("hole", "members"),
     [

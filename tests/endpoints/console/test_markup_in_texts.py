@@ -2,6 +2,7 @@
 
 import pytest
 
+from endpoints.console.rendering import with_code
 from tests.endpoints.conftest import Web
 from tests.endpoints.test_sessions import stored
 
@@ -20,3 +21,8 @@ async def test_markup_in_a_prompt_is_shown_as_it_is_written(web: Web, path: str)
     assert "<script>alert(1)" not in page.text
     assert "<img src=x" not in page.text
     assert "unsafe-inline" not in page.headers["content-security-policy"].partition("script-src")[2].partition(";")[0]
+
+
+def test_code_in_a_sentence_is_escaped_like_the_rest():
+    assert with_code("<b>`<i>`</b>") == "&lt;b&gt;<code>&lt;i&gt;</code>&lt;/b&gt;"
+    assert with_code("one ` of <two>") == "one ` of &lt;two&gt;"
