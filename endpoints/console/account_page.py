@@ -1,5 +1,6 @@
 """The visitor's account: API keys, use and budgets."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -60,9 +61,9 @@ async def revoke_key(request: Request, app: App, caller: Administrator, key_id: 
 
 async def _account(app: Services, caller: Caller) -> dict[str, Any]:
     await app.afterwards.do_now(caller.user_id)  # the answers that the user has had are in it
-    usage = await app.ledger.usage(caller, days=DAYS)
+    usage, keys = await asyncio.gather(app.ledger.usage(caller, days=DAYS), app.api_keys.list(caller))
     return {
-        "keys": await app.api_keys.list(caller),
+        "keys": keys,
         "budgets": [budget for budget in usage.budgets if budget.key_id is None],
         "days": usage.days,
         "chart": chart_of(usage.days),

@@ -1,5 +1,6 @@
 """One session: what it says, what was written for it, and what can be done with it."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -122,15 +123,18 @@ async def show(
     content = await content_of(app, caller, await app.sessions.get(caller, session_id))
     template = "_session.html" if is_partial(request) else "session.html"
     render = part if is_partial(request) else page
-    return render(request, template, **content | {"notice": notice, "tone": tone})
+    # A notice is beside what changes with each version: the next one, which may come at once, leaves it where it is.
+    return render(request, template, **content | {"notice": notice, "tone": tone, "is_answer": is_partial(request)})
 
 
 async def content_of(app: Services, caller: Caller, session: Session) -> dict[str, Any]:
     """What the templates of a session need."""
     order = app.running_orders.of(session.id)
-    history = await app.sessions.history(caller, session.id, limit=VERSIONS_SHOWN)
-    comments = await app.comments.list(caller, session.id, limit=COMMENTS_SHOWN)
-    shares = await app.sharing.shares(caller, session.id)
+    history, comments, shares = await asyncio.gather(
+        app.sessions.history(caller, session.id, limit=VERSIONS_SHOWN),
+        app.comments.list(caller, session.id, limit=COMMENTS_SHOWN),
+        app.sharing.shares(caller, session.id),
+    )
     specification = view_of(session.current_ir, session.evidence) if session.current_ir else None
     if specification is None and order is not None:
         specification = view_of_unfinished(order.specification)
@@ -150,6 +154,7 @@ async def content_of(app: Services, caller: Caller, session: Session) -> dict[st
         "language": language_of(session),
         "notice": "",
         "tone": "warn",
+        "is_answer": False,
     }
 
 

@@ -1,13 +1,5 @@
 // What every page of the console does in the browser. The pages work without it, as far as forms and links go.
-import hljs from "/assets/vendor/highlightjs/core.min.js";
-import json from "/assets/vendor/highlightjs/json.min.js";
-import python from "/assets/vendor/highlightjs/python.min.js";
-import typescript from "/assets/vendor/highlightjs/typescript.min.js";
-
-hljs.registerLanguage("json", json);
-hljs.registerLanguage("python", python);
-hljs.registerLanguage("typescript", typescript);
-
+const LANGUAGES = ["json", "python", "typescript"];
 const YEAR_S = 60 * 60 * 24 * 365;
 
 function switchTheme() {
@@ -31,8 +23,21 @@ async function copy(button) {
   setTimeout(() => { button.textContent = label; }, 2000);
 }
 
-function highlight(root) {
-  for (const code of root.querySelectorAll("pre code[class^='language-']:not([data-highlighted])")) hljs.highlightElement(code);
+// Loaded by the first page that shows code: most show none, and are there sooner without it.
+let highlighter = null;
+
+async function loadHighlighter() {
+  const [core, ...languages] = await Promise.all(["core", ...LANGUAGES].map((name) => import(`/assets/vendor/highlightjs/${name}.min.js`)));
+  languages.forEach((language, number) => core.default.registerLanguage(LANGUAGES[number], language.default));
+  return core.default;
+}
+
+async function highlight(root) {
+  const find = () => root.querySelectorAll("pre code[class^='language-']:not([data-highlighted])");
+  if (!find().length) return;
+  highlighter ??= loadHighlighter();
+  const hljs = await highlighter;
+  for (const code of find()) hljs.highlightElement(code);
 }
 
 function goToLine(field, number) {
@@ -101,6 +106,20 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches("textarea")) event.target.form?.requestSubmit();
 });
+
+// How long ago something was, on a page that stays open: as the server says it.
+const AGES = [[86400, "day"], [3600, "hour"], [60, "minute"]];
+
+function age() {
+  for (const time of document.querySelectorAll("time[datetime]")) {
+    const seconds = (Date.now() - Date.parse(time.dateTime)) / 1000;
+    const [size, unit] = AGES.find(([size]) => seconds >= size) ?? [0, ""];
+    const count = size && Math.floor(seconds / size);
+    const words = size ? `${count} ${unit}${count > 1 ? "s" : ""} ago` : "just now";
+    if (seconds >= 0 && time.textContent !== words) time.textContent = words;
+  }
+}
+setInterval(age, 20_000);
 
 // What is linked: a clause of the specification, its rows of the evidence, and its lines of the code.
 let pinned = null;

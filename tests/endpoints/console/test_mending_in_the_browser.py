@@ -27,7 +27,7 @@ async def test_what_the_rules_find_missing_becomes_a_question_by_a_click(console
     await page.keyboard.press("Enter")
     await expect(page.get_by_text("Your answer is worked in: it changed an example.")).to_be_visible()
     await expect(page.locator("#specification")).to_contain_text("sum_even([3])")
-    await page.get_by_role("button", name="Write it by the new one").click()
+    await page.get_by_role("button", name="Write it again").click()
     await expect(page.locator('.evidence [data-clause="/examples/3"]')).to_contain_text("passed")
 
 
@@ -51,4 +51,4 @@ async def test_a_specification_is_edited_field_by_field(console: Console):
     await page.wait_for_url(session)
     await expect(page.locator("#specification")).to_contain_text("sum_even([4, 4])")
     await expect(page.locator("#specification")).not_to_contain_text("Always holds")
-    await expect(page.get_by_text("The specification has changed since this was written.")).to_be_visible()
+    await expect(page.get_by_text("What is wanted has changed since this was written.")).to_be_visible()

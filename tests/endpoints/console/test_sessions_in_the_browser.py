@@ -93,6 +93,21 @@ async def test_a_question_is_answered_by_a_click_and_the_function_is_finalized(
     await expect(page.get_by_role("link", name="sum_even")).to_contain_text("finalized")
 
 
+async def test_a_question_that_does_not_matter_is_left_out_at_once(console: Console, scripted: ScriptedEngine):
+    scripted.specification["examples"] = [{"arguments": ["1", "2"], "result": "3"}]
+    page = await console.developer()
+    await console.order(page, "sum the even numbers")
+    await expect(page.get_by_role("heading", name="One thing is open")).to_be_visible()
+    await expect(page.get_by_role("button", name="sum_even([1, 2]) == 3")).to_be_visible()
+    await page.get_by_role("textbox", name="What is meant by the example").fill("sum_even(1) == 3")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_contain_text("1 is not of type list[int]")
+    await expect(page.get_by_role("textbox", name="What is meant by the example")).to_have_value("sum_even(1) == 3")
+    await page.get_by_role("button", name="Leave it out").click()
+    await expect(page.locator("#specification")).to_contain_text("left out")
+    await expect(page.get_by_role("heading", name="One thing is open")).to_have_count(0)
+
+
 async def test_a_question_is_answered_in_own_words(console: Console, scripted: ScriptedEngine):
     scripted.specification["questions"] = [QUESTION]
     page = await console.developer()
@@ -107,7 +122,7 @@ async def test_constraints_are_chosen_by_words_or_found_in_code(console: Console
     await page.goto(f"{console.url}/new")
     await page.get_by_label("What should it do?").fill("sum the even numbers")
     await page.get_by_label("Never runs text as code").check()
-    await page.get_by_text("Habits of code that is already there").click()
+    await page.get_by_text("Rules that your own code keeps to").click()
     await page.get_by_label("Paste Python").fill(HABITS)
     await page.locator("#mined input").first.check()
     await page.get_by_role("button", name="Write it").click()
@@ -172,12 +187,14 @@ async def test_a_session_is_shared_and_commented_on(console: Console):
     colleague = await console.stack.user("colleague@example.com")
     page = await console.developer()
     await console.order(page, "sum the even numbers")
+    await page.get_by_text("Share it with a colleague").click()
     await page.get_by_label("Email of a colleague").fill("colleague@example.com")
     await page.get_by_role("button", name="Share").click()
     await expect(page.get_by_text("may read and comment")).to_be_visible()
     other = await console.visitor()
     await other.context.add_cookies([{"name": "lift-access", "value": colleague.token, "url": console.url}])
     await other.goto(page.url)
+    await other.get_by_text("Add a comment").click()
     await other.get_by_label("About").select_option("/examples/0")
     await other.get_by_label("Comment", exact=True).fill("Why not zero?")
     await other.get_by_role("button", name="Add the comment").click()
@@ -195,6 +212,7 @@ async def test_a_session_is_shared_and_commented_on(console: Console):
 async def test_what_is_being_typed_is_not_taken_away_by_a_newer_version(console: Console):
     page = await console.developer()
     await console.order(page, "sum the even numbers")
+    await page.get_by_text("Add a comment").click()
     await page.get_by_label("Comment", exact=True).fill("half a thought")
     other = await console.page(page.context)
     await other.goto(f"{page.url}/edit")
