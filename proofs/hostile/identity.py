@@ -16,8 +16,8 @@ CLAIMS = {
     "exp": 4_000_000_000,
 }
 
-REFUSED = {401, 429, 431}
-"""429: so many of one address are not even looked at."""
+REFUSED = {401, 431}
+"""Not 429: whoever sends these waits until strangers of the address are looked at again (`proofs.hostile.proof`)."""
 HEADERS: list[dict[str, Any]] = [
     {"alg": "none"},
     {"alg": "None", "typ": "JWT"},
