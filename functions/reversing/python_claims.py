@@ -146,6 +146,14 @@ def asserted_in_function(subject: Subject) -> Iterator[ClaimedAssertion]:
             yield from _assertion(predicate, subject, f"the code asserts it{reason}", f"line {node.lineno}")
 
 
+def asserts_its_arguments(function: Function) -> bool:
+    """Whether a call with other arguments than it asks for is answered by an AssertionError."""
+    stored = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+    own = {argument.arg for argument in ast.walk(function.args) if isinstance(argument, ast.arg)} - stored
+    asserted = (_names(node.test) for node in function.body if isinstance(node, ast.Assert))
+    return any(names & own and not names & stored for names in asserted)
+
+
 class _Renamed(ast.NodeTransformer):
     def __init__(self, names: Mapping[str, str]) -> None:
         self._names = names

@@ -16,6 +16,7 @@ from functions.reversing.python_claims import (
     MOST,
     Subject,
     asserted_in_function,
+    asserts_its_arguments,
     doctest_claims,
     property_assertions,
     tests_claims,
@@ -39,6 +40,7 @@ def read_python(source: str, name: str | None) -> Reading:
     function = chosen(module.functions, tests, name, _calls)
     said = read_docstring(ast.get_docstring(function) or "")
     raises = [*module.raises(function), *(each.split(".")[-1] for each in said.raises)]
+    raises += ["AssertionError"] if asserts_its_arguments(function) else []
     signature, holes = _signature(function, said, [])
     claims = _claims(tree, Subject(function, signature), tests)
     signature, holes = _signature(function, said, claims)

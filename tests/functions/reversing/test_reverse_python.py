@@ -9,6 +9,7 @@ from functions.ir import IntermediateRepresentation
 from functions.reverse import Reverse
 from functions.sandbox import ProcessSandbox
 from functions.validation import ConstraintValidator
+from functions.verification import verify
 from infra.settings import Settings
 
 
@@ -93,7 +94,12 @@ async def test_head_docstring_raises_and_effects_are_read(reverse: Reverse):
     head = read.ir.signature
     assert head.to_source() == ("def pick(items: list[int], k: int = 2, name: str | None = None) -> list[int]")
     assert [p.description for p in head.parameters] == ["numbers to pick from", "how many", ""]
-    assert head.raises == ["ValueError", "IndexError", "KeyError"]
+    assert head.raises == [
+        "ValueError",
+        "IndexError",
+        "KeyError",
+        "AssertionError",
+    ]  # `assert k >= 0` is of an argument
     assert (read.ir.intent.summary, read.ir.intent.rationale) == (
         "Pick the largest numbers.",
         "The rest is of no use.",
@@ -284,3 +290,14 @@ async def test_there_and_back_keeps_signature_examples_and_assertions(reverse: R
     assert [a.expression for a in back.assertions] == [a.expression for a in CLAMPED.assertions]
     assert back.holes == []
     assert back.effects == []
+
+
+async def test_a_function_that_asserts_its_arguments_holds_what_is_read_off_it(reverse: Reverse, settings: Settings):
+    source = (
+        "def between(x: int, low: int, high: int) -> int:\n"
+        "    assert low <= high, 'a range'\n    return max(low, min(high, x))\n"
+    )
+    ir = (await reverse.read(source)).ir
+    assert ir.signature.raises == ["AssertionError"]
+    assert [assertion.expression for assertion in ir.assertions] == ["low <= high"]
+    assert (await verify(source, ir, ProcessSandbox(settings.sandbox))).passed
