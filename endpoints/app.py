@@ -35,6 +35,7 @@ from endpoints import (
 from endpoints.access_log import CLIENT_CLOSED_REQUEST, AccessLogMiddleware
 from endpoints.afterwards import AfterAnswerMiddleware
 from endpoints.body_limit import BodyLimitMiddleware
+from endpoints.console.rendering import load_templates
 from endpoints.console.routers import CONSOLE_ROUTERS
 from endpoints.degraded import DegradedHeaderMiddleware
 from endpoints.guard import unguarded_routes
@@ -112,6 +113,7 @@ def create_app(services: Services) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     pages.mount_assets(app)
+    load_templates()
     app.openapi = lambda: describe(app)  # type: ignore[method-assign] # FastAPI's documented way
     if unguarded := unguarded_routes(app):
         raise RuntimeError(f"routes that are neither public nor ask for a scope: {', '.join(unguarded)}")

@@ -93,11 +93,16 @@ def _theme(request: Request) -> str:
     return theme if theme in {"light", "dark"} else ""
 
 
+def load_templates() -> None:
+    """Read them all now: not when the first visitor waits, and not when the files may be another version's."""
+    _environment()
+
+
 @cache
 def _environment() -> Environment:
-    """Every template as it was when this code began to serve.
+    """The templates as they were when this code began to serve.
 
-    One that was read later could be of another version than the code, and want values that it is not given.
+    One that is read later may be of another version than the code, and want values that it is not given.
     """
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
