@@ -10,16 +10,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 T = TypeVar("T")
 _STATE = "put_off"
+LONGEST_S = 5.0
+"""Far less than a reservation lasts whose server is taken for dead."""
 
 
 class Afterwards:
     """Runs small pieces of clean-up to their end, whatever is cancelled around them; `close` waits for the last.
 
     A client that disconnects cancels its request; a clean-up that awaits would be cancelled with it. What nobody's
-    answer needs is `put_off` until the answer has been sent; who needs it done can ask for it (`do_now`).
+    answer needs is `put_off` until the answer has been sent, `longest_s` at most (a client may be slow to take it); who
+    needs it done can ask for it (`do_now`).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, longest_s: float = LONGEST_S) -> None:
+        self._longest_s = longest_s
         self._tasks: set[asyncio.Task[Any]] = set()
         self._put_off: dict[str, set[_PutOff]] = {}
         self._log = structlog.get_logger("afterwards")
@@ -40,7 +44,7 @@ class Afterwards:
         waiting: list[_PutOff] | None = scope.get("state", {}).get(_STATE)
         if waiting is None:
             return False
-        one = _PutOff(self, user_id, work)
+        one = _PutOff(self, user_id, work, self._longest_s)
         waiting.append(one)
         self._put_off.setdefault(user_id, set()).add(one)
         return True
@@ -76,16 +80,20 @@ class Afterwards:
 class _PutOff:
     """A piece of work that has not begun, with the context (trace, request's id) that it was put off in."""
 
-    def __init__(self, afterwards: Afterwards, user_id: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def __init__(
+        self, afterwards: Afterwards, user_id: str, work: Callable[[], Coroutine[Any, Any, None]], longest_s: float
+    ) -> None:
         self.user_id = user_id
         self._afterwards = afterwards
         self._work = work
         self._context = contextvars.copy_context()
         self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(longest_s, self.begin)
 
     def begin(self) -> asyncio.Task[None]:
         """Once, however often it is asked for."""
         if self._task is None:
+            self._timer.cancel()
             self._task = self._afterwards.begin(self._work(), self._context)
             self._task.add_done_callback(lambda _: self._afterwards.forget(self))
         return self._task

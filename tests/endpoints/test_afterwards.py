@@ -66,6 +66,13 @@ async def test_it_is_done_at_once_for_who_must_see_it_and_only_once():
     assert (work.times, others.times) == (1, 1)
 
 
+async def test_a_client_that_does_not_take_its_answer_holds_up_nothing():
+    afterwards, work = Afterwards(longest_s=0), Counted()
+    assert afterwards.put_off(scope_of(), USER, work)
+    await until(lambda: not afterwards._put_off)
+    assert work.times == 1
+
+
 async def test_nothing_is_put_off_that_no_answer_will_follow():
     afterwards, work = Afterwards(), Counted()
     answered: list[Scope] = []
