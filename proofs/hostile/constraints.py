@@ -59,6 +59,12 @@ RULES: list[Any] = [
 """Rules that are none, or that ask for more than can be held."""
 
 
+REFUSED_BEFORE = {"choice: signs"}
+"""What the decoder could hold to, and a request cannot say: a NUL in it."""
+MENDED_BEFORE = {"schema: required but closed"}
+"""What the engine would refuse, and never sees: a request's schema has all that it requires among its properties."""
+
+
 def inputs() -> Iterator[Input]:
     for case in corpus():
         yield from _by_both_ways(case)
@@ -79,7 +85,8 @@ def _by_both_ways(case: Case) -> Iterator[Input]:
         return
     if not constraint.source.isascii() and "\ud800" in constraint.source:
         return
-    expected = ACCEPTED if case.refused_at is None else {400, 422, 413}
+    refused = case.name in REFUSED_BEFORE or (case.refused_at is not None and case.name not in MENDED_BEFORE)
+    expected = {400, 422, 413} if refused else ACCEPTED
     yield generation(case.name, "constraints", expected, **{constraint.kind: value})
     if constraint.kind in WAYS_IN_CHAT:
         asked = {WAYS_IN_CHAT[constraint.kind]: value}
