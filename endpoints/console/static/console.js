@@ -35,9 +35,10 @@ async function loadHighlighter() {
 async function highlight(root) {
   const find = () => root.querySelectorAll("pre code[class^='language-']:not([data-highlighted])");
   if (!find().length) return;
-  highlighter ??= loadHighlighter();
+  highlighter ??= loadHighlighter().catch(() => null);
   const hljs = await highlighter;
-  for (const code of find()) hljs.highlightElement(code);
+  if (hljs === null) highlighter = null; // the connection was lost: the next code that comes asks again
+  else for (const code of find()) hljs.highlightElement(code);
 }
 
 function goToLine(field, number) {
