@@ -1,4 +1,4 @@
-"""Candidates written side by side and checked as each is finished; the first that passes everything ends the rest."""
+"""Candidates written side by side and checked as each is finished; two that pass everything and agree end the rest."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from functions.candidates import Candidate
+from functions.candidates import Candidate, settled
 from functions.evidence import Evidence
 from functions.generation import (
     CandidateFinished,
@@ -131,14 +131,14 @@ class CandidateRound:
         return Timing(time_to_first_token_s=min(firsts, default=None), total_s=total_s)
 
     async def _next(self) -> bool:
-        """Take one piece of news; whether a candidate has passed everything, and the others can tell no more."""
+        """Take one piece of news; whether the others need not be waited for (`settled`)."""
         request, index, news = await self._news.get()
         if isinstance(news, BaseException):
             raise news
         if isinstance(news, Candidate):
             self._attempts[index].checked = news
             await self._progress("candidate", news.as_json())
-            return news.evidence.settled
+            return settled(news, [attempt.checked for attempt in self._attempts if attempt.checked is not None])
         if request is not None and news is not None:
             await self._read(request, news)
         return False

@@ -11,6 +11,8 @@ from functions.generation import FinishReason, Timing, Usage
 FAULTS_WEIGH = 0.5
 """A call that ends in a fault costs half of what one costs that no other candidate agrees with."""
 
+WITNESSES = 2
+
 Fate = Literal["passed", "failed", "cut", "stopped", "not_checked"]
 
 
@@ -87,11 +89,22 @@ def agreeing(candidate: Candidate, tried: Sequence[Candidate]) -> int:
     )
 
 
+def settled(candidate: Candidate, tried: Sequence[Candidate]) -> bool:
+    """Whether it passed everything, and another one that did gives the same for every call: no more need be tried.
+
+    A few examples let wrong code pass too; two that are wrong seldom agree on what is near them. Where nothing was to
+    be run, nothing can agree, and one is enough.
+    """
+    evidence = candidate.evidence
+    same = sum(other.evidence.passed and other.evidence.outcomes == evidence.outcomes for other in tried)
+    return evidence.passed and (same >= WITNESSES or not evidence.outcomes)
+
+
 def with_doubts(best: Candidate, tried: Sequence[Candidate]) -> Candidate:
     """`best`, whose failed guesses say so where other candidates agree with it: then the guess may be what is wrong."""
     whole = sum(other.finish_reason == "stop" and bool(other.evidence.checks) for other in tried)
     agreed = agreeing(best, tried)
-    if agreed < 2:  # noqa: PLR2004 - itself and another
+    if agreed < WITNESSES:
         return best
     doubt = f"; {agreed} of {whole} candidates do the same: what a model expected here may be wrong"
     checks = [

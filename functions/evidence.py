@@ -4,8 +4,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Verdict = Literal["passed", "failed", "not_run", "skipped"]
-_OF_ITS_FORM = frozenset(("parses", "signature", "names", "constraints", "types", "runs"))
-"""Checks that say nothing of what the code gives."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +48,6 @@ class Evidence:
         """As `passed`, of what is certain alone."""
         certain = [check for check in self.checks if not check.guessed]
         return bool(certain) and all(check.verdict in {"passed", "skipped"} for check in certain)
-
-    @property
-    def settled(self) -> bool:
-        """Passed, and no other candidate could tell more: something certain was run, or nothing was."""
-        is_certain = any(not check.guessed and check.name not in _OF_ITS_FORM for check in self.checks)
-        return self.passed and (is_certain or not self.outcomes)
 
     @property
     def score(self) -> tuple[int, int]:

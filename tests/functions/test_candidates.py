@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from functions.candidates import Candidate, agreeing, agreement, best_of, with_doubts
+from functions.candidates import Candidate, agreeing, agreement, best_of, settled, with_doubts
 from functions.evidence import Check, Evidence, Verdict
 
 
@@ -41,13 +41,16 @@ def test_a_fault_that_others_do_not_have_costs_and_one_that_all_have_does_not():
     assert best_of([faulty, replace(faulty, index=2)]).index == 0
 
 
-def test_what_is_certain_ends_a_round_and_a_guess_does_not():
-    form, certain = Check("parses", "passed"), Check("example 1", "passed")
-    guess = replace(certain, guessed=True)
-    assert Evidence([form, certain, guess], outcomes=("1", "2")).settled
-    assert not Evidence([form, guess], outcomes=("1",)).settled, "the others may agree on something else"
-    assert Evidence([form]).settled, "nothing was to be run: no other can tell more"
-    assert not Evidence([form, replace(certain, verdict="failed")], outcomes=("1",)).settled
+def test_two_that_pass_everything_and_do_the_same_settle_it():
+    first, same, other = candidate(("1", "2")), candidate(("1", "2"), index=1), candidate(("1", "3"), index=2)
+    assert settled(first, [first, same])
+    assert not settled(first, [first, other]), "examples that both pass, and something near them that tells them apart"
+    assert not settled(first, [first])
+    failed = candidate(("1", "2"), "failed", index=3)
+    assert not settled(failed, [failed, first, same])
+    assert not settled(first, [first, failed])
+    unrun = candidate(())
+    assert settled(unrun, [unrun]), "nothing was to be run: no other can tell more"
 
 
 def test_what_is_certain_comes_before_any_agreement():
