@@ -85,7 +85,7 @@ fuzz: setup ## inputs that Atheris makes up, for everything that reads constrain
 	@PYTHONPATH=.local/fuzz/packages $(RUN) -m bench.fuzz $(FUZZ_SECONDS)
 
 .PHONY: prove prove-clients prove-contract prove-endurance prove-faults prove-hostile audit
-prove: setup ## the running product against its description, hostile input and faults of what it stands on
+prove: setup ## the running product against its description, load, hostile input and faults of what it stands on
 	@$(RUN) -m infra.local.model
 	@$(RUN) -m proofs.dependencies || [ $$? = 2 ] # 2: the service that knows could not be asked
 	@$(RUN) -m proofs
