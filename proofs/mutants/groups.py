@@ -56,6 +56,7 @@ GROUPS = {
             "tests/endpoints/test_outcomes.py",
             "tests/endpoints/test_degraded_mode.py",
             "tests/functions/test_degraded_mode.py",
+            "tests/functions/test_local_allowance.py",
             "tests/functions/test_read_limits.py",
         ),
         40,
