@@ -15,8 +15,11 @@ from functions.validation import ConstraintValidator
 from infra.settings import Settings, load_settings
 
 # How fast a machine is, and how busy, is no property of the code.
-hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-hypothesis_settings.load_profile("untimed")
+# The same inputs each time: what a change breaks is broken where it was made. --hypothesis-profile=explore has others.
+_UNTIMED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.register_profile("explore", _UNTIMED)
+hypothesis_settings.register_profile("repeatable", _UNTIMED, derandomize=True, database=None)
+hypothesis_settings.load_profile("repeatable")
 
 pytest_plugins = ["tests.database_fixtures", "tests.data_fixtures", "tests.engine_fixtures"]
 

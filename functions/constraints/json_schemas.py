@@ -11,6 +11,7 @@ from functions.json_values import among, same
 
 Schema = dict[str, Any] | bool
 
+_NUMBERS = frozenset({"integer", "number"})
 _ANNOTATIONS = frozenset({"title", "description", "default", "examples", "$schema", "$id", "$comment", "x-guidance"})
 _LARGEST = frozenset({"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"})
 _SMALLEST = frozenset({"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"})
@@ -142,13 +143,16 @@ def _items(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_ranges(schema: Mapping[str, Any], where: str) -> None:
-    pairs: tuple[tuple[str, str, Callable[[Any, Any], bool]], ...] = (
-        ("minimum", "maximum", lambda low, high: low > high),
-        ("exclusiveMinimum", "maximum", lambda low, high: low >= high),
-        ("minimum", "exclusiveMaximum", lambda low, high: low >= high),
-        ("minLength", "maxLength", lambda low, high: low > high),
-        ("minItems", "maxItems", lambda low, high: low > high),
+    """Bounds that nothing keeps leave nothing only where no other type is left: of others they say nothing."""
+    types = schema.get("type", [])
+    left = {types} if isinstance(types, str) else set(types)
+    pairs: tuple[tuple[frozenset[str], str, str, Callable[[Any, Any], bool]], ...] = (
+        (_NUMBERS, "minimum", "maximum", lambda low, high: low > high),
+        (_NUMBERS, "exclusiveMinimum", "maximum", lambda low, high: low >= high),
+        (_NUMBERS, "minimum", "exclusiveMaximum", lambda low, high: low >= high),
+        (frozenset({"string"}), "minLength", "maxLength", lambda low, high: low > high),
+        (frozenset({"array"}), "minItems", "maxItems", lambda low, high: low > high),
     )
-    for low, high, excludes in pairs:
-        if low in schema and high in schema and excludes(schema[low], schema[high]):
+    for bounded, low, high, excludes in pairs:
+        if left and left <= bounded and low in schema and high in schema and excludes(schema[low], schema[high]):
             raise NothingLeft(f"{where or 'the root'} would be at least {schema[low]} and at most {schema[high]}")

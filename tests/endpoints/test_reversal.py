@@ -87,7 +87,7 @@ async def test_a_session_of_code_that_cannot_be_read_is_there_with_the_failure(w
     assert response.status_code == 422
     session = (await client.get(f"/api/sessions/{response.json()['session_id']}")).json()
     assert (session["generation_status"], session["generated_code"]) == ("error", "def f(:\n")
-    for body in ({"source": SOURCE, "prompt": "x"}, {"prompt": "x", "language": "typescript"}):
+    for body in ({"source": SOURCE, "prompt": "x"}, {"prompt": "x", "language": "rust"}):
         assert (await client.post("/api/sessions", json=body)).status_code == 422
 
 

@@ -1,6 +1,7 @@
 """An engine's processes: killed, they are noticed and replaced; none outlives the one that started it."""
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -49,7 +50,10 @@ async def gone(pids: list[int]) -> None:
 
 def watched(pid: int) -> set[int]:
     """The processes that `pid` holds a pidfd of (proc(5), fdinfo)."""
-    lines = [line for file in Path(f"/proc/{pid}/fdinfo").iterdir() for line in file.read_text().splitlines()]
+    lines: list[str] = []
+    for file in Path(f"/proc/{pid}/fdinfo").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile: the process is still starting
+            lines += file.read_text().splitlines()
     return {int(line.split()[1]) for line in lines if line.startswith("Pid:")}
 
 

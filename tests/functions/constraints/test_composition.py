@@ -76,6 +76,14 @@ def test_merged_schemas_ask_for_what_all_of_them_ask_for(one: Any, other: Any, v
     assert jsonschema.Draft202012Validator(together).is_valid(value) == both, json.dumps(together)
 
 
+def test_bounds_that_nothing_keeps_leave_the_values_of_other_types():
+    bounds = {"minimum": 0, "maximum": -1}
+    assert merged([{}, bounds]) == bounds
+    assert merged([{"type": ["integer", "string"]}, bounds]) == {"type": ["integer", "string"], **bounds}
+    with pytest.raises(NothingLeft, match="at least 0 and at most -1"):
+        merged([{"type": "integer"}, bounds])
+
+
 def test_true_is_not_one():
     for one, other in (({"enum": [1, 0]}, {"enum": [True]}), ({"const": True}, {"const": 1})):
         with pytest.raises(NothingLeft):
