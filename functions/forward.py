@@ -2,7 +2,9 @@
 
 import ast
 import asyncio
+import io
 import json
+import tokenize
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -234,9 +236,24 @@ def _without_edges(code: str) -> str:
 
 
 def canonical(code: str) -> str:
-    """As `ast.unparse` would not: the text as written, without space at its ends; unparsable text stays as it is."""
+    """As `ast.unparse` would not: the text as written, without space at its ends and in its empty lines.
+
+    Models write such space after an empty line more often than not, and so they may. Unparsable text stays as it is.
+    """
+    text = code.strip()
     try:
-        ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        ast.parse(text)
+        kept = _of_strings(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError):
         return code
-    return code.strip() + "\n"
+    lines = (line if line.strip() or number in kept else "" for number, line in enumerate(text.split("\n")))
+    return "\n".join(lines) + "\n"
+
+
+def _of_strings(code: str) -> set[int]:
+    """The lines, counted from 0, that stand between the first and the last one of a string."""
+    inside: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        if token.type == tokenize.STRING:
+            inside.update(range(token.start[0], token.end[0] - 1))
+    return inside

@@ -11,7 +11,7 @@ from functions.cache import FileStore
 from functions.constraints.compilation import ConstraintCompiler
 from functions.engine import Engine
 from functions.failures import PromptTooLong, Refused
-from functions.forward import Forward
+from functions.forward import Forward, canonical
 from functions.ir import IntermediateRepresentation, ir_schema
 from functions.prompting import repair_text, specification_text
 from functions.sandbox import ProcessSandbox
@@ -113,3 +113,11 @@ async def test_an_empty_prompt_is_refused_with_its_place(forward: Forward):
 async def test_a_prompt_beyond_the_context_is_refused_with_its_length(forward: Forward):
     with pytest.raises(PromptTooLong, match="tokens long; this model takes at most 8191"):
         await forward.specify("all work and no play " * 5_000)
+
+
+def test_space_in_empty_lines_is_not_kept_but_in_strings():
+    text = 'def f() -> str:\n    x = """a\n    \n  b"""\n    \n    # c\n        \n    return x\n  '
+    kept = 'def f() -> str:\n    x = """a\n    \n  b"""\n\n    # c\n\n    return x\n'
+    assert canonical(text) == kept
+    assert canonical(kept) == kept
+    assert canonical("def f(:\n  ") == "def f(:\n  "

@@ -77,6 +77,19 @@ def test_a_function_has_the_head_that_is_forced(tokenizer: LLTokenizer, signatur
         assert not accepts(grammar, tokenizer.tokenize_str(other))
 
 
+def test_an_empty_line_may_hold_the_space_that_models_write_in_it(tokenizer: LLTokenizer):
+    grammar = matcher_of(tokenizer, function_grammar("f(a)").source)
+    for space in ("", "    ", "        "):
+        text = f"def f(a):\n    if a:\n        return 1\n{space}\n    # then\n{space}\n    return 2"
+        assert accepts(grammar, tokenizer.tokenize_str(text)), repr(space)
+    for other in (
+        "def f(a):\n  \n    return 1",
+        "def f(a):\n    return 1\n    \n",
+        "def f(a):\n    \n\n    \n    return 1",
+    ):
+        assert not accepts(grammar, tokenizer.tokenize_str(other)), repr(other)
+
+
 @pytest.mark.parametrize("signature", ["", "def", "x = 1", "def f(a, a)", "def f(): pass\ndef g(): pass", "class A"])
 def test_what_is_no_head_is_refused(signature: str):
     with pytest.raises(ConstraintRefused):
