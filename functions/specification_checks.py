@@ -47,7 +47,8 @@ def checked_ir(
     """An IR of what the model wrote by `schema_for(said)`; what was said stands, in the user's own `words` too.
 
     Names that are keywords get the trailing underscore of PEP 8, repeated ones a number. An example that does not fit
-    the signature, or an assertion that does not parse or names what is not there, becomes a hole with the reason.
+    the signature, or an assertion that does not parse or names what is not there, becomes a hole with the reason. Of
+    examples that were said of one call, and clash, it is asked which is meant.
     """
     signature = _signature(written) if said.head is None else _completed(said.head, written)
     holes = [
@@ -59,9 +60,15 @@ def checked_ir(
         )
         for i, question in enumerate(written["questions"], 1)
     ]
+    for number, clash in enumerate(said.clashing, 1):
+        lines = [line_of(signature, example) for example in clash]
+        holes.append(_hole(f"clash-{number}", f"Which is meant: {' or '.join(lines)}?", lines))
+    unclear = [example.arguments for clash in said.clashing for example in clash]
     examples = list(said.examples)
     for number, raw in enumerate(written.get("examples", []), 1):
         example = _example(raw)
+        if example.arguments in unclear:
+            continue
         fault = _example_fault(example, signature, examples)
         if fault is None:
             examples.append(example)

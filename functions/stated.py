@@ -42,16 +42,21 @@ class StatedHead:
 
 @dataclass(frozen=True)
 class Stated:
-    """All that is said exactly."""
+    """All that is said exactly. `clashing` are examples of one call each, of which no two can be right."""
 
     head: StatedHead | None = None
     examples: tuple[Example, ...] = ()
+    clashing: tuple[tuple[Example, ...], ...] = ()
 
 
 def stated(words: str) -> Stated:
     """Read `words`; what is not clear is not stated."""
     head = _head(words)
-    return Stated(head, _examples(words, head.signature, head.open_types) if head else ())
+    if head is None:
+        return Stated()
+    by_call = _examples(words, head.signature, head.open_types)
+    examples = tuple(said[0] for said in by_call if len(said) == 1)
+    return Stated(head, examples[:_MOST_EXAMPLES], tuple(said for said in by_call if len(said) > 1))
 
 
 def _head(words: str) -> StatedHead | None:
@@ -101,14 +106,15 @@ def _is_builtin(annotation: str) -> bool:
     return all(node.id in _BUILTIN_TYPES for node in ast.walk(tree) if isinstance(node, ast.Name))
 
 
-def _examples(words: str, signature: Signature, open_types: frozenset[str]) -> tuple[Example, ...]:
-    found: dict[tuple[str, ...], Example] = {}
+def _examples(words: str, signature: Signature, open_types: frozenset[str]) -> list[tuple[Example, ...]]:
+    """What is said of each call, once."""
+    found: dict[tuple[str, ...], dict[tuple[str | None, str | None], Example]] = {}
     calls = re.finditer(rf"(?<![\w.])(?<!def ){re.escape(signature.name)}\(", words)
     for match in islice(calls, _MOST_CALLS):
         example = _example(words[match.start() : match.start() + _LONGEST_EXAMPLE], signature)
         if example is not None and _fits(example, signature, open_types):
-            found.setdefault(tuple(example.arguments), example)
-    return tuple(found.values())[:_MOST_EXAMPLES]
+            found.setdefault(tuple(example.arguments), {}).setdefault((example.result, example.raises), example)
+    return [tuple(said.values()) for said in found.values()]
 
 
 def _example(text: str, signature: Signature) -> Example | None:
