@@ -98,7 +98,7 @@ class DatabaseSession:
             asking = self._session.request(request.method, url, data=content, headers=headers, allow_redirects=False)
             async with asking as response:
                 body = await response.read()
-        except Exception:
+        except Exception:  # none is kept: each goes on, as the one of httpx that the client knows
             with map_aiohttp_exceptions():
                 raise
         answer = Answer(request, response.status, response.reason or "", response.headers, body)

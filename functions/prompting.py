@@ -60,9 +60,10 @@ def request_text(ir: IntermediateRepresentation) -> str:
     is_made_up = "/intent" in ir.guesses and bool(ir.intent.rationale)
     parts = [ir.intent.rationale] if is_made_up else [ir.intent.summary, ir.intent.rationale]
     words = "\n".join(filter(None, parts))
+    said = {line.strip() for line in words.splitlines()}
     head = ir.signature.to_source()
     lines = [words] if head in words else [words, f"The function: {head}"]
-    return "\n".join([*lines, *(line for line in _certain_lines(ir, ir.guesses) if line not in words)])
+    return "\n".join([*lines, *(line for line in _certain_lines(ir, ir.guesses) if line not in said)])
 
 
 def specification_text(ir: IntermediateRepresentation, *, guesses: bool = True) -> str:

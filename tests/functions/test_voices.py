@@ -41,6 +41,13 @@ def test_one_prompt_gets_the_words_and_the_other_the_specification():
     assert whole.startswith("Rotate it.\nAs it was asked for: Turn a list")
 
 
+def test_an_example_is_left_out_only_where_the_words_have_it_as_it_is():
+    ir = specification()
+    more = ir.intent.model_copy(update={"rationale": "It gives turn([1, 2], 1) == [2, 1], and so on."})
+    words = voices_for(ir.model_copy(update={"intent": more}), [], PROMPTS)[0].messages(None)[-1].content
+    assert "\nturn([1, 2], 1) == [2, 1]\n" in words
+
+
 def test_a_summary_that_somebody_answers_for_is_not_left_out():
     words = voices_for(specification(source="user"), [], PROMPTS)[0].messages(None)[-1].content
     assert "Rotate it.\nTurn a list by some places." in words
