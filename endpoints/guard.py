@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from endpoints.degraded import note_degraded
 from endpoints.json_request import JsonRequest, require_json
+from endpoints.overload import require_share
 from endpoints.rate_limit_headers import counted
 from endpoints.services import Services, services_of
 from functions.callers import Caller
@@ -65,7 +66,8 @@ class GuardedRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             if not is_public:
-                request.state.caller = await _known_caller(request, without_database=without_database)
+                caller = request.state.caller = await _known_caller(request, without_database=without_database)
+                require_share(request.scope, caller)
             elif self.path != UNCOUNTED_PATH:
                 counted(request, [(await services_of(request)).address_limits.take(request.scope)])
             if is_change:

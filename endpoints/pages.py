@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from endpoints.guard import GuardedRoute
-from endpoints.problems import CATALOGUE_PATH, INVALID, KINDS, OVERLOADED
+from endpoints.problems import CATALOGUE_PATH, INVALID, KINDS
 from endpoints.public_documents import FOR_EVER, KEPT, public_document
 from endpoints.security_headers import PAGE_POLICY
 
@@ -64,7 +64,7 @@ async def description(request: Request) -> Response:
 @router.api_route(CATALOGUE_PATH, methods=["GET", "HEAD"])
 async def problem_catalogue(request: Request) -> Response:
     """Where the `type` of every problem document points."""
-    kinds = sorted({*KINDS.values(), INVALID, OVERLOADED}, key=lambda kind: (kind.status, kind.name))
+    kinds = sorted({*KINDS.values(), INVALID}, key=lambda kind: (kind.status, kind.name))
     rows = "\n".join(
         f'<tr id="{kind.name}"><td><code>{kind.name}</code></td><td>{kind.status}</td>'
         f"<td>{html.escape(kind.title)}</td></tr>"

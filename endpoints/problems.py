@@ -30,6 +30,7 @@ from functions.failures import (
     GenerationTimeout,
     KeyReused,
     NotFound,
+    Overloaded,
     PromptTooLong,
     RateLimited,
     Refused,
@@ -64,6 +65,7 @@ KINDS: Mapping[type[Failure], Kind] = {
     EngineUnavailable: Kind("engine-unavailable", 503, "The engine cannot answer now"),
     DatabaseUnavailable: Kind("database-unavailable", 503, "The database cannot be reached"),
     UnderMaintenance: Kind("under-maintenance", 503, "No changes are taken during maintenance"),
+    Overloaded: Kind("overloaded", 503, "The server is at its limit"),
     Unavailable: Kind("unavailable", 503, "Something this needs is down or starting"),
     GenerationCut: Kind("generation-cut", 422, "The model ran out of tokens before it was done"),
     GenerationTimeout: Kind("generation-timeout", 504, "The generation took too long"),
@@ -79,7 +81,6 @@ KINDS: Mapping[type[Failure], Kind] = {
     BudgetExceeded: Kind("budget-exceeded", 402, "The budget is used up"),
 }
 INVALID = Kind("invalid-request", 422, "The request does not have the expected shape")
-OVERLOADED = Kind("overloaded", 503, "The server is at its limit")
 
 # Kinds that say no more than their status does: "about:blank" with the status's own title (RFC 9457, section 4.2.1).
 _PLAIN_TITLES = {

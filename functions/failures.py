@@ -61,6 +61,13 @@ class UnderMaintenance(Unavailable):
         return f"{self.what} takes no changes now, only what reads: {self.reason}"
 
 
+class Overloaded(Unavailable):
+    """A server has as much to do as it takes, or as much as it takes of one user."""
+
+    def __str__(self) -> str:
+        return self.reason
+
+
 @dataclass
 class GenerationTimeout(Failure):
     """The engine took longer than the request allowed."""

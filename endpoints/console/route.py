@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from endpoints.console import visits
 from endpoints.console.rendering import failure_page
 from endpoints.guard import PUBLIC_PATHS, SAFE_METHODS, GuardedRoute, RouteHandler, changes_something
+from endpoints.overload import require_share
 from endpoints.rate_limit_headers import counted
 from endpoints.server_sent_events import Event, wants_events
 from endpoints.services import Services, services_of
@@ -37,6 +38,8 @@ class ConsoleRoute(GuardedRoute):
                 visit = request.state.visit = await visits.recognise(services, request)
                 if visit.caller is None:
                     counted(request, [services.address_limits.take(request.scope)])
+                else:
+                    require_share(request.scope, visit.caller)
                 if request.method not in SAFE_METHODS:
                     await visits.require_own_form(request, visit)
                 await _look_around(request, services)
