@@ -35,6 +35,7 @@ from endpoints import (
 from endpoints.access_log import CLIENT_CLOSED_REQUEST, AccessLogMiddleware
 from endpoints.afterwards import AfterAnswerMiddleware
 from endpoints.body_limit import BodyLimitMiddleware
+from endpoints.console.problem_pages import ProblemPagesMiddleware
 from endpoints.console.rendering import load_templates
 from endpoints.console.routers import CONSOLE_ROUTERS
 from endpoints.degraded import DegradedHeaderMiddleware
@@ -137,6 +138,7 @@ def _middleware(web: WebSettings) -> list[Middleware]:
             allow_headers=_ASKED_ACROSS_ORIGINS,
             expose_headers=_ANSWERED_ACROSS_ORIGINS,
         ),
+        Middleware(ProblemPagesMiddleware),
         Middleware(UnexpectedErrorsMiddleware),
         Middleware(OverloadMiddleware, limit=web.max_concurrent_requests, exempt=["/health"]),
         Middleware(

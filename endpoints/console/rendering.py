@@ -68,12 +68,18 @@ def render(request: Request, name: str, /, **values: Any) -> str:
 
 def failure_page(request: Request, error: Exception) -> Response:
     """What went wrong, with what can be done: a page, or a notice for the script that asked."""
-    problem = _problem(error)
+    return problem_page(request, _problem(error))
+
+
+def problem_page(request: Request, problem: Problem) -> Response:
+    """As `failure_page`, of what is known as a problem already."""
     values = {"problem": problem, "request_id": request_id_of(request.scope)}
     if request.headers.get("hx-request") == "true":
         headers = {**problem.headers, "hx-retarget": "#notices", "hx-reswap": "innerHTML", "hx-reselect": ".notice"}
         return part(request, "_notice.html", problem.status, headers, **values)
-    return page(request, "problem.html", problem.status, **values)
+    response = page(request, "problem.html", problem.status, **values)
+    response.headers.update(problem.headers)
+    return response
 
 
 def _problem(error: Exception) -> Problem:
