@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from functions.constraints.model import (
     AllowImportsRule,
     ForbidCallsRule,
@@ -32,6 +34,7 @@ _LONGEST = 500
 """Characters of a description that can be one plain sentence."""
 
 _FORBID = r"(?:(?:do|does|must|should|may|can) ?not|don't|never|no|avoid|without|mustn't|shouldn't)"
+_NEGATED = rf"\b(?:{_FORBID}|not)\b"
 _NAME = r"`?([A-Za-z_][\w.]*\w|\w)(?:\(\))?`?"
 _NAMES = rf"({_NAME.replace('(', '(?:', 1)}(?:(?:, | and | or |, and |, or ){_NAME.replace('(', '(?:', 1)})*)"
 _SYNTAX_WORDS = {word.replace("_", " "): word for word in WORDS} | {
@@ -61,12 +64,15 @@ class Inferred:
 
 
 def inferred_rule(description: str, language: Language) -> Inferred | None:
-    """The first rule that the description states plainly, or None."""
+    """The first rule that the description states plainly, or None: also where no rule could hold what it says."""
     text = " ".join(description.split())
     if not text or len(text) > _LONGEST:
         return None
     readers = [_regex, *([_sizes, _habits, _imports, _syntax, _calls, _naming] if _is_code(language) else [])]
-    return next((rule for read in readers for rule in read(text)), None)
+    try:
+        return next((rule for read in readers for rule in read(text)), None)
+    except ValidationError:
+        return None
 
 
 def _is_code(language: Language) -> bool:
@@ -74,15 +80,18 @@ def _is_code(language: Language) -> bool:
 
 
 def _regex(text: str) -> Iterator[Inferred]:
-    found = re.search(r"\bmust match (?:the )?(?:regex|regular expression|pattern):? *(\S.*)$", text, re.IGNORECASE)
-    if found:
-        yield Inferred(RegexRule(type="regex", pattern=found[1].strip("`")), CONFIDENT)
+    said = r"\bmust match (?:the )?(?:regex|regular expression|pattern):? *(?:`([^`]+)`\.?|(\S.*))$"
+    if found := re.search(said, text, re.IGNORECASE):
+        yield Inferred(RegexRule(type="regex", pattern=found[1] or found[2]), CONFIDENT)
 
 
 def _sizes(text: str) -> Iterator[Inferred]:
     most = r"(?:at most|no more than|not more than|up to|maximum(?: of)?|max(?:imum)?:?|must not exceed|<=) (\d+)"
     rules: tuple[tuple[str, Callable[[int], Rule]], ...] = (
-        (rf"lines? .*{most} characters|{most} characters (?:per|a|each) line", _line_length),
+        (
+            rf"lines? .*{most} characters|{most} characters (?:per|a|each) line",
+            lambda n: MaxLineLengthRule(type="max_line_length", max=n),
+        ),
         (rf"nest\w* .*{most}|{most} levels? of nesting", lambda n: MaxNestingRule(type="max_nesting", max=n)),
         (rf"{most} lines", lambda n: MaxLinesRule(type="max_lines", max=n)),
     )
@@ -91,12 +100,8 @@ def _sizes(text: str) -> Iterator[Inferred]:
             yield Inferred(rule(int(next(filter(None, found.groups())))), CONFIDENT)
 
 
-def _line_length(most: int) -> Rule:
-    return MaxLineLengthRule(type="max_line_length", max=max(1, most))
-
-
 def _habits(text: str) -> Iterator[Inferred]:
-    if re.search(_FORBID, text, re.IGNORECASE):
+    if re.search(_NEGATED, text, re.IGNORECASE):
         return
     if re.search(
         r"\b(must|should|require[sd]?|need|all|every|each)\b.*\bdocstrings?\b|docstrings? (are )?required",
@@ -154,7 +159,7 @@ def _naming(text: str) -> Iterator[Inferred]:
     kinds = "functions?|class(?:es)?|variables?|parameters?|constants?"
     styles = "snake_case|PascalCase|camelCase|UPPER_CASE|UPPER_SNAKE_CASE|SCREAMING_SNAKE_CASE"
     found = re.search(rf"\b({kinds})(?: names?)? .*?\b({styles})\b", text, re.IGNORECASE)
-    if found and not re.search(_FORBID, text, re.IGNORECASE):
+    if found and not re.search(_NEGATED, text, re.IGNORECASE):
         kind = {"f": "functions", "c": "classes", "v": "variables", "p": "parameters"}[found[1][0].casefold()]
         kind = "constants" if found[1].casefold().startswith("const") else kind
         style = {"u": "UPPER_CASE", "pa": "PascalCase", "ca": "camelCase", "sn": "snake_case", "sc": "UPPER_CASE"}

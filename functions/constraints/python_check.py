@@ -15,7 +15,7 @@ from functions.constraints.python_naming_check import naming_violations
 from functions.constraints.requirements import Requirements, guarded_prefixes
 from functions.constraints.signature import signature_of
 from functions.constraints.syntax import marks_of
-from functions.constraints.violations import LANGUAGE, Violation
+from functions.constraints.violations import LANGUAGE, Violation, in_characters
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _COMPOUND = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.TryStar, ast.With, ast.AsyncWith, ast.Match)
@@ -35,17 +35,18 @@ def python_violations(source: str, requirements: Requirements) -> list[Violation
         *_calls(tree, requirements.forbidden_calls),
         *import_violations(tree, requirements),
         *naming_violations(tree, requirements.naming),
-        *_marks(tree, source, requirements.forbidden_marks),
+        *_marks(tree, requirements.forbidden_marks),
         *_habits(tree, requirements),
         *_nesting(tree, requirements),
         *_lengths(tree, source, requirements),
         *_must_call(tree, requirements.must_call),
     ]
+    found = [*in_characters(found, source.encode().splitlines()), *_comments(source, requirements.forbidden_marks)]
     return sorted(found, key=lambda v: (v.line, v.column))
 
 
 def at(node: ast.AST, constraint: str, message: str) -> Violation:
-    """A violation at the beginning of a node."""
+    """A violation at the beginning of a node, whose column `ast` counts in bytes."""
     return Violation(constraint, getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1, message)
 
 
@@ -126,12 +127,18 @@ def _beginnings(chain: str) -> Iterator[str]:
     return (".".join(parts[:end]) for end in range(1, len(parts) + 1))
 
 
-def _marks(tree: ast.Module, source: str, forbidden: Mapping[str, str]) -> Iterator[Violation]:
+def _marks(tree: ast.Module, forbidden: Mapping[str, str]) -> Iterator[Violation]:
     if not forbidden:
         return
-    for node, in_function in _with_scope(tree):
-        for mark in sorted(marks_of(node, in_function=in_function) & forbidden.keys()):
-            yield at(node, forbidden[mark], f"{mark.replace('_', ' ')} is forbidden")
+    found = (
+        at(place, forbidden[mark], f"{mark.replace('_', ' ')} is forbidden")
+        for node, place, in_function in _with_scope(tree)
+        for mark in sorted(marks_of(node, in_function=in_function) & forbidden.keys())
+    )
+    yield from dict.fromkeys(found)  # `not` is two nodes at one place
+
+
+def _comments(source: str, forbidden: Mapping[str, str]) -> Iterator[Violation]:
     if "comment" in forbidden:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
             if token.type == tokenize.COMMENT:
@@ -139,14 +146,15 @@ def _marks(tree: ast.Module, source: str, forbidden: Mapping[str, str]) -> Itera
                 yield Violation(forbidden["comment"], line, column + 1, "comments are forbidden")
 
 
-def _with_scope(tree: ast.Module) -> Iterator[tuple[ast.AST, bool]]:
-    """Every node, and whether it stands in a function's body."""
-    waiting: list[tuple[ast.AST, bool]] = [(tree, False)]
+def _with_scope(tree: ast.Module) -> Iterator[tuple[ast.AST, ast.AST, bool]]:
+    """Every node, what it is part of where it has no place of its own, and whether it is in a function's body."""
+    waiting: list[tuple[ast.AST, ast.AST, bool]] = [(tree, tree, False)]
     while waiting:
-        node, in_function = waiting.pop()
-        yield node, in_function
+        node, around, in_function = waiting.pop()
+        place = node if hasattr(node, "lineno") else around
+        yield node, place, in_function
         body = {id(inner) for inner in node.body} if isinstance(node, Function) else set()
-        waiting += [(inner, in_function or id(inner) in body) for inner in ast.iter_child_nodes(node)]
+        waiting += [(inner, place, in_function or id(inner) in body) for inner in ast.iter_child_nodes(node)]
 
 
 def _habits(tree: ast.Module, requirements: Requirements) -> Iterator[Violation]:

@@ -6,7 +6,6 @@ the grammar and to the check that is made without it.
 """
 
 import ast
-from collections.abc import Collection
 
 # product.md's words: `allow_syntax` forbids those of them that it does not name.
 WORDS: dict[str, frozenset[str]] = {
@@ -153,15 +152,6 @@ def check_words(words: tuple[str, ...]) -> tuple[str, ...]:
         if word not in ALL:
             raise ValueError(f"unknown syntax {word!r}; known are {', '.join(WORDS)}, and the node classes of ast")
     return words
-
-
-def forbidden_marks(*, forbidden: Collection[str] = (), allowed: Collection[str] | None = None) -> frozenset[str]:
-    """The marks that must not occur; with `allowed`, also those of all `WORDS` that are not among its words' marks."""
-    marks = frozenset(mark for word in forbidden for mark in ALL.get(word, ()))
-    if allowed is None:
-        return marks
-    kept = frozenset(mark for word in allowed for mark in ALL.get(word, ()))
-    return marks | (frozenset(mark for word_marks in WORDS.values() for mark in word_marks) - kept)
 
 
 def marks_of(node: ast.AST, *, in_function: bool) -> frozenset[str]:  # noqa: C901 - one case a kind of node

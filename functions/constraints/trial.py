@@ -6,7 +6,7 @@ These functions run in the validator's limited child processes (`ConstraintValid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llguidance import LLInterpreter, LLMatcher
+from llguidance import LLMatcher
 
 from functions.failures import ConstraintRefused
 from functions.matching_limits import matcher as limited_matcher
@@ -46,8 +46,13 @@ def _read(matcher: LLMatcher, text: str) -> Reading:
     taken = matcher.try_consume_tokens(tokens)
     if taken == len(tokens):
         return Reading(matcher.is_accepting(), len(text))
-    decoded: str = tokenizer().decode_bytes(tokens[:taken]).decode("utf-8", "ignore")
-    return Reading(accepted=False, end=len(decoded))
+    end = len(tokenizer().decode_bytes(tokens[:taken]).decode("utf-8", "ignore"))
+    for character in text[end:]:  # of the token that does not fit a part may
+        pieces = tokenizer().tokenize_str(character)
+        if matcher.try_consume_tokens(pieces) < len(pieces):
+            break
+        end += 1
+    return Reading(accepted=False, end=end)
 
 
 def empty_intersections(patterns: Sequence[Sequence[str]]) -> list[bool]:
@@ -64,11 +69,3 @@ def _is_empty(patterns: Sequence[str]) -> bool:
             return True
         raise
     return False
-
-
-def lexer_cost(kind: str, source: str) -> int:
-    """Llguidance's own measure of the work that building the first states of its lexer takes."""
-    interpreter = LLInterpreter(tokenizer(), engine_grammar(kind, source), enable_ff_tokens=False, log_level=0)
-    interpreter.start_without_prompt()
-    _, result = interpreter.compute_mask()
-    return int(result.partition('"lexer_cost":')[2].partition(",")[0] or 0)

@@ -12,7 +12,7 @@ from functions.constraints.typescript_marks import marks_of
 from functions.constraints.typescript_names import UPPER_CASE, forbidden_calls
 from functions.constraints.typescript_signature import signature_of
 from functions.constraints.typescript_tree import parsed
-from functions.constraints.violations import LANGUAGE, Violation
+from functions.constraints.violations import LANGUAGE, Violation, in_characters
 
 FUNCTIONS = frozenset(
     {
@@ -39,9 +39,10 @@ _CLASSES = frozenset(
 def typescript_violations(text: str, requirements: Requirements) -> list[Violation]:
     """All that the text breaks of what concerns code, in the order of the text."""
     source = text.encode()
+    lines = source.split(b"\n")
     root = parsed(source)
     if (error := first_error(root)) is not None:
-        return [_at(error, LANGUAGE, "not TypeScript")]
+        return list(in_characters([_at(error, LANGUAGE, "not TypeScript")], lines))
     found = [
         *_signatures(root, source, requirements),
         *_names(root, source, requirements.forbidden_names),
@@ -54,7 +55,7 @@ def typescript_violations(text: str, requirements: Requirements) -> list[Violati
         *_lengths(root, source, requirements),
         *_must_call(root, source, requirements.must_call),
     ]
-    return sorted(found, key=lambda v: (v.line, v.column))
+    return sorted(in_characters(found, lines), key=lambda v: (v.line, v.column))
 
 
 def _at(node: Node, constraint: str, message: str) -> Violation:
@@ -120,7 +121,7 @@ def _is_bound(node: Node) -> bool:
     if parent is None:
         return False
     declares = {
-        *("required_parameter", "optional_parameter", "rest_pattern", "array_pattern", "object_assignment_pattern"),
+        *("required_parameter", "optional_parameter", "rest_pattern", "array_pattern"),
         *("namespace_import", "import_clause", "enum_declaration", "enum_body", "internal_module", "module"),
         *("type_predicate", "asserts"),
     }

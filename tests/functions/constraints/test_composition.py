@@ -127,13 +127,39 @@ def test_an_alternative_loses_what_needs_a_rule_that_is_gone(text: str, left: st
         ("do not use global variables", {"type": "forbid_syntax", "syntax": ["global"]}),
         ("Functions are named in snake_case", {"type": "naming", "functions": "snake_case"}),
         ("must call logger.info", {"type": "must_call", "calls": ["logger.info"]}),
+        ("Must match the pattern: `a|b`.", {"type": "regex", "pattern": "a|b"}),
+        ("must match regular expression a.b.", {"type": "regex", "pattern": "a.b."}),
+        ("at most 80 characters per line", {"type": "max_line_length", "max": 80}),
+        ("max 2 levels of nesting", {"type": "max_nesting", "max": 2}),
+        ("docstrings are required", {"type": "require_docstring"}),
+        ("All parameters need type annotations", {"type": "require_annotations"}),
+        ("Every result must be annotated", {"type": "require_annotations"}),
+        ("os and sys.path may be imported only", None),
+        ("only os, sys and re may be imported", {"type": "allow_imports", "modules": ["os", "sys", "re"]}),
+        ("imports without importing of pickle", {"type": "forbid_imports", "modules": ["pickle"]}),
+        ("Never use comprehensions.", {"type": "forbid_syntax", "syntax": ["comprehension"]}),
+        ("no bare except statements", {"type": "forbid_syntax", "syntax": ["bare_except"]}),
+        ("classes must be avoided", None),
+        ("do not use `foo`", {"type": "forbid_names", "names": ["foo"]}),
+        ("do not use my_name or other_name", {"type": "forbid_names", "names": ["my_name", "other_name"]}),
+        ("do not use foo()", {"type": "forbid_calls", "calls": ["foo"]}),
+        ("do not use foo() or bar", None),
+        ("do not invoke foo", {"type": "forbid_calls", "calls": ["foo"]}),
+        ("always use logger.info", {"type": "must_call", "calls": ["logger.info"]}),
+        ("always use foo()", {"type": "must_call", "calls": ["foo"]}),
+        ("always use spaces", None),
+        ("Class names follow PascalCase", {"type": "naming", "classes": "PascalCase"}),
+        ("variables in camelCase, as is known", {"type": "naming", "variables": "camelCase"}),
+        ("parameters are SNAKE_CASE", {"type": "naming", "parameters": "snake_case"}),
+        ("Constants use SCREAMING_SNAKE_CASE", {"type": "naming", "constants": "UPPER_CASE"}),
+        ("constants in UPPER_CASE", {"type": "naming", "constants": "UPPER_CASE"}),
+        ("functions are not named in camelCase", None),
     ],
 )
-def test_a_plain_sentence_is_read_as_its_rule(words: str, rule: dict[str, Any]):
+def test_a_plain_sentence_is_read_as_its_rule(words: str, rule: dict[str, Any] | None):
     found = inferred_rule(words, "python")
-    assert found is not None
-    assert json.loads(found.rule.model_dump_json(exclude_none=True)) == rule
-    assert 0 < found.confidence < 1
+    assert (found and json.loads(found.rule.model_dump_json(exclude_none=True))) == rule
+    assert found is None or 0 < found.confidence < 1
 
 
 @pytest.mark.parametrize(
@@ -149,7 +175,33 @@ def test_a_plain_sentence_is_read_as_its_rule(words: str, rule: dict[str, Any]):
         "no more bugs",
         "the function must be readable",
         "should not be slow",
+        "must match regex: a{1000000}",
+        "at most 0 lines",
+        "at most 0 characters per line",
+        "nesting of at most 1000",
+        "do not call na\u00efve",
+        "never call a..b",
+        "x" * 460 + " do not use eval with more than 500 characters",
+        "should have no docstrings",
+        "must not be annotated",
+        "docstrings are not required",
     ],
 )
-def test_what_is_not_plain_stays_prose(words: str):
+def test_what_is_not_plain_or_no_rule_could_hold_stays_prose(words: str):
     assert inferred_rule(words, "python") is None
+
+
+def test_rules_about_code_are_read_of_code_alone():
+    assert inferred_rule("do not import pickle", "typescript") is not None
+    assert inferred_rule("do not import pickle", "json") is None
+    assert inferred_rule("do not import pickle", "text") is None
+    assert inferred_rule("must match pattern: a+", "text") is not None
+
+
+def test_what_was_named_as_a_call_is_surer():
+    confidences = [
+        found.confidence
+        for words in ("never call eval", "never use eval", "never use my_name", "must call eval", "no while loops")
+        if (found := inferred_rule(words, "python"))
+    ]
+    assert confidences == [0.9, 0.7, 0.7, 0.7, 0.9]
