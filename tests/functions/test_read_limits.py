@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from functions import read_limits
 from functions.callers import Caller
 from functions.database import Database
 from functions.failures import RateLimited
@@ -66,3 +67,30 @@ async def test_what_lay_about_is_not_given_out(data: Database, people: People, a
     now = KEPT_S
     await limits.take(alice)
     assert ledger.asked == 2
+
+
+async def test_a_handful_is_a_twentieth_of_the_quota_and_never_more_than_ten(
+    data: Database, people: People, alice: Caller, bob: Caller
+):
+    for caller, quota, handful in ((alice, 60, 3), (bob, 900, 10)):
+        ledger = ledger_of(data, people, quota)
+        limits = ReadLimits(ledger, quota)
+        for _ in range(handful):
+            await limits.take(caller)
+        assert ledger.asked == 1
+        await limits.take(caller)
+        assert ledger.asked == 2
+
+
+async def test_of_many_users_those_that_came_last_are_remembered(
+    data: Database, people: People, alice: Caller, bob: Caller, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(read_limits, "CAPACITY", 2)
+    ledger = ledger_of(data, people, 100)
+    limits = ReadLimits(ledger, 100)
+    carol = await people.new()
+    for caller in (alice, bob, alice, carol, alice):
+        await limits.take(caller)
+    assert ledger.asked == 3
+    await limits.take(bob)
+    assert ledger.asked == 4
