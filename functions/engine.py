@@ -28,8 +28,8 @@ from functions.generation import (
     Timing,
     Usage,
 )
-from functions.randomness import RESEED
 from functions.warm_up import warm_up_requests
+from functions.worker_extension import RESEED
 from infra import telemetry
 from infra import telemetry_names as names
 from infra.settings import EngineSettings

@@ -8,10 +8,6 @@ import random
 import ssl
 import sys
 
-WORKER_EXTENSION = "functions.randomness.ReseedingWorker"
-"""What vLLM's workers get by it is asked for by `RESEED`, the name of a method."""
-RESEED = "seed_from_the_system"
-
 _FOR_OPENSSL_BYTES = 32
 
 
@@ -23,11 +19,3 @@ def seed_from_the_system() -> None:
         numpy.random.seed()  # of those who use its one global state
     if (torch := sys.modules.get("torch")) is not None:
         torch.seed()  # of every device
-
-
-class ReseedingWorker:
-    """A base that vLLM adds to the class of its workers: they draw the tokens of requests that have no seed."""
-
-    def seed_from_the_system(self) -> None:
-        """See the function."""
-        seed_from_the_system()

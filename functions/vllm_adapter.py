@@ -26,8 +26,8 @@ from functions.generation import (
 from functions.import_lock import IMPORTING
 from functions.matching_limits import limit_all_matchers
 from functions.parent_watch import end_with
-from functions.randomness import WORKER_EXTENSION
 from functions.validation_grammar import structural_tag_as_lark
+from functions.worker_extension import KEEP_GENERATORS, WORKER_EXTENSION
 from infra.settings import EngineSettings, apply_process_environment
 
 _TOKENIZER_THREADS = 4
@@ -76,10 +76,12 @@ async def start_core(settings: EngineSettings, model_path: Path) -> Core:
     await asyncio.to_thread(_import_vllm, settings)
     starting = asyncio.get_running_loop().run_in_executor(None, _start_core, settings, model_path)
     try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
+        core = await asyncio.shield(starting)
+        await core.collective_rpc(KEEP_GENERATORS)
+    except BaseException:
         await _give_up(starting)
         raise
+    return core
 
 
 def _import_vllm(settings: EngineSettings) -> None:

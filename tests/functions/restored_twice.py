@@ -23,7 +23,7 @@ from functions.cache import FileStore
 from functions.engine_container import EngineContainer
 from functions.engine_remote import LAST_START, start_times
 from functions.generation import GenerationEvent, GenerationRequest
-from functions.randomness import ReseedingWorker
+from functions.worker_extension import WorkerExtension
 from infra import telemetry
 from infra.settings import load_settings
 from tests.functions.test_snapshots import NotedEngine
@@ -38,7 +38,7 @@ class WorkingEngine(NotedEngine):
     request_id = ""
 
     async def reseed(self) -> None:
-        ReseedingWorker().seed_from_the_system()
+        WorkerExtension().seed_from_the_system()
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
         self.request_id = request.id

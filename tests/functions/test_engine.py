@@ -189,6 +189,12 @@ async def test_the_same_seed_writes_the_same_text(engine: Engine):
     assert texts[0] == texts[1] != texts[2]
 
 
+async def test_with_a_seed_several_prompts_may_be_longer_than_a_step_together(engine: Engine):
+    prompts = [f"{place}. " + "The sea is wide, and the ships are small. " * 120 for place in ("Brest", "Cork", "Vigo")]
+    results = await asyncio.gather(*(answer(engine, request(prompt, seed=7, max_tokens=4)) for prompt in prompts))
+    assert [result.end.usage.completion_tokens for result in results] == [4, 4, 4]
+
+
 async def test_a_stop_sequence_ends_the_text_before_it(engine: Engine):
     counting = Constraint.of("grammar", 'start: "one two three four"')
     result = await answer(engine, request(constraint=counting, stop=("three",)))
