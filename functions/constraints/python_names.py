@@ -184,7 +184,9 @@ def _special_modules(requirements: Requirements) -> dict[str, tuple[list[str] | 
     for module, names in never.items():
         if module not in special and all(covering(a.modules, module) for a in requirements.allowed_imports):
             special[module] = None, names
-    return special
+    # A module that has a forbidden name in its path cannot be named at all.
+    forbidden = requirements.forbidden_names.keys()
+    return {module: names for module, names in special.items() if not forbidden & set(module.split("."))}
 
 
 def _only(module: str, names: Iterable[str], lists: list[AllowedImports]) -> list[str] | None:

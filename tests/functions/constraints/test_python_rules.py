@@ -10,7 +10,7 @@ from functions.constraints.bounds import Bounds
 from functions.constraints.python_check import python_violations
 from functions.constraints.python_grammar import python_grammar
 from functions.constraints.reading import read_constraint_set
-from functions.constraints.requirements import composed
+from functions.constraints.requirements import Requirements, composed
 from tests.functions.constraints.test_python_grammar import accepts, matcher_of
 
 CALLS = {"type": "forbid_calls", "calls": ["eval", "os.system", "os.path.join"]}
@@ -138,6 +138,13 @@ def test_a_rule_means_the_same_to_the_grammar_and_to_the_check(
         violations = python_violations(text, requirements)
         assert violations, text
         assert {violation.constraint for violation in violations} == {"it"}, text
+
+
+def test_a_forbidden_name_stays_so_where_it_is_the_module_of_a_forbidden_call(tokenizer: LLTokenizer):
+    requirements = Requirements(forbidden_names={"foo": "c0"}, forbidden_calls={"foo.bar.call": "c1", "bar.call": "c1"})
+    grammar = matcher_of(tokenizer, python_grammar(requirements).source)
+    for text, good in {"from foo import a": False, "from foo.bar import a": False, "from bar import a": True}.items():
+        assert accepts(grammar, tokenizer.tokenize_str(text)) == good == (not python_violations(text, requirements))
 
 
 def test_no_split_into_tokens_gets_around_a_forbidden_name(tokenizer: LLTokenizer):
