@@ -90,6 +90,23 @@ def test_an_empty_line_may_hold_the_space_that_models_write_in_it(tokenizer: LLT
         assert not accepts(grammar, tokenizer.tokenize_str(other)), repr(other)
 
 
+@pytest.mark.parametrize("leaving", ["return", "return a", "raise ValueError(a)", "break", "continue"])
+def test_nothing_follows_in_a_block_that_has_been_left(tokenizer: LLTokenizer, leaving: str):
+    grammar = matcher_of(tokenizer, function_grammar("f(a)").source)
+    left = f"def f(a):\n    for b in a:\n        # enough\n        {leaving}"
+    for more in ("", "\n", "  # so\n    return b", "\n    else:\n        return b"):
+        assert accepts(grammar, tokenizer.tokenize_str(left + more)), more
+    for more in ("\n        pass", f"  # so\n        {leaving}", "\n        # why\n        pass"):
+        assert not accepts(grammar, tokenizer.tokenize_str(left + more)), more
+
+
+def test_after_the_return_of_a_function_there_is_only_its_end(tokenizer: LLTokenizer):
+    grammar = matcher_of(tokenizer, function_grammar("f(a)").source)
+    tokens = tokenizer.tokenize_str("def f(a):\n    return a\n")
+    assert grammar.try_consume_tokens(tokens) == len(tokens)
+    assert [token for token, bias in enumerate(grammar.compute_logit_bias()) if bias] == [tokenizer.eos_token]
+
+
 @pytest.mark.parametrize("signature", ["", "def", "x = 1", "def f(a, a)", "def f(): pass\ndef g(): pass", "class A"])
 def test_what_is_no_head_is_refused(signature: str):
     with pytest.raises(ConstraintRefused):
