@@ -67,6 +67,11 @@ bench-serving: setup ## ours over HTTP against vllm serve and litellm's proxy (1
 	@$(RUN) -m infra.local.model
 	@$(RUN) -m bench.serving $(BENCH)
 
+.PHONY: bench-forced-tokens
+bench-forced-tokens: setup ## what taking the tokens that a grammar forces in one step gains (10 min)
+	@$(RUN) -m infra.local.model
+	@$(RUN) -m bench.forced_tokens $(BENCH)
+
 .PHONY: bench-quality
 bench-quality: setup ## how often the code is right, in four arms (long; not part of bench)
 	@$(RUN) -m infra.local.model

@@ -3,8 +3,7 @@
 vLLM asks its scheduler for the tokens that a request is to try beyond the next one (speculative decoding). Here they
 come from the request's own matcher (llguidance: `compute_ff_tokens`), where it knows what has to follow: names of
 properties, quotes, separators. The model reads them all in one pass and accepts each with the probability that it would
-have written it with under the mask, so the distribution of texts is the same as without. What is drawn with a seed has
-no drafts: with them, the same seed did not give the same text twice.
+have written it with under the mask, so the distribution of texts is the same as without.
 
 Imported by an engine core's process alone, by name (`speculative_config`, `scheduler_cls`): vLLM comes with it.
 """
