@@ -47,10 +47,8 @@ async def main() -> None:
             if not arguments.without_litellm:
                 servers.append(await life.enter_async_context(litellm(directory, servers[1])))
             cells = await _rounds(servers, arguments)
+            print(table(cells), wanted(cells), sep="\n\n", flush=True)
             caches = {} if arguments.quick else {s.name: await saved(s, _PAST_ALL, arguments.cached) for s in servers}
-    print(table(cells))
-    print()
-    print(wanted(cells))
     if caches:
         print("\n| first token ms of a specification | nothing shared | few-shots shared | the same again |")
         print("|---|---|---|---|")

@@ -71,7 +71,7 @@ def story(number: int) -> Body:
         f"lamp. She has met {number % 5 + 1} travellers like this one before and remembers each of them. Tell what "
         "happens that night, in plain words, slowly, with what they say to each other."
     )
-    return _body(text, STORY_TOKENS, number)
+    return _body(text, STORY_TOKENS)
 
 
 def record(number: int) -> Body:
@@ -82,7 +82,7 @@ def record(number: int) -> Body:
         f"{number % 90 + 1}. The chairs are a present for my sister. It is {haste}. Write this order as JSON."
     )
     schema = {"name": "order", "schema": RECORD, "strict": True}
-    return _body(text, RECORD_TOKENS, number) | {"response_format": {"type": "json_schema", "json_schema": schema}}
+    return _body(text, RECORD_TOKENS) | {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
 def query(number: int) -> Body:
@@ -92,16 +92,15 @@ def query(number: int) -> Body:
         f"Question {number}: which {table} weigh more than {number % 40} kilograms, cost less than "
         f"{number % 100 + 10} and come from the land of the {place}? Write it as SQL."
     )
-    return _body(text, QUERY_TOKENS, number) | {"structured_outputs": {"grammar": QUERY}}
+    return _body(text, QUERY_TOKENS) | {"structured_outputs": {"grammar": QUERY}}
 
 
 def specification(number: int) -> Body:
     """A specification, as the product asks for one: a system text, few-shots, and the schema of the IR."""
     shots = load_prompt("specify.v1").messages(f"{_TASKS[number % 8]} Call it number {number}.")
     schema = {"name": "specification", "schema": decoding_schema(), "strict": True}
-    return _body("", SPECIFICATION_TOKENS, number) | {
+    return _body("", SPECIFICATION_TOKENS) | {
         "messages": [message.model_dump() for message in shots],
-        "temperature": 0.0,
         "response_format": {"type": "json_schema", "json_schema": schema},
     }
 
@@ -126,12 +125,12 @@ def digest() -> str:
     return hashlib.sha256(json.dumps([body(0) for body in KINDS.values()]).encode()).hexdigest()[:12]
 
 
-def _body(text: str, tokens: int, number: int) -> Body:
+def _body(text: str, tokens: int) -> Body:
+    """Without a seed: with one, prompts that are not read in one step end `vllm serve` 0.32 on a CPU."""
     return {
         "messages": [{"role": "user", "content": text}],
         "max_tokens": tokens,
-        "temperature": 0.7,
-        "seed": number,
+        "temperature": 0.0,
         "stream": True,
         "stream_options": {"include_usage": True},
     }
