@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from functions import vllm_adapter
+from functions import vllm_adapter, vllm_outputs
 from functions.engine_telemetry import GenerationTrace
 from functions.failures import EngineUnavailable, GenerationTimeout
 from functions.generation import (
@@ -167,8 +167,8 @@ class Engine:
                     if output is None:
                         break
                     cached_tokens = max(cached_tokens, output.num_cached_tokens or 0)
-                    seen.phases = vllm_adapter.phases(output)
-                    for event in vllm_adapter.events(output, request.sampling.logprobs):
+                    seen.phases = vllm_outputs.phases(output)
+                    for event in vllm_outputs.events(output, request.sampling.logprobs):
                         if isinstance(event, CandidateFinished):
                             reasons[event.index] = event.finish_reason
                             told = {"prompt_tokens": len(prompt), "cached_tokens": cached_tokens}
@@ -272,7 +272,7 @@ class Engine:
 class _Seen:
     """What vLLM said of a generation beside its events."""
 
-    phases: vllm_adapter.Phases | None = None
+    phases: vllm_outputs.Phases | None = None
 
 
 def _said(error: Exception) -> str:

@@ -12,7 +12,7 @@ from opentelemetry.trace import Span, SpanKind
 from opentelemetry.util.types import AttributeValue
 
 from functions.generation import CandidateFinished, Delta, Finished, FinishReason, GenerationEvent, GenerationRequest
-from functions.vllm_adapter import Phases
+from functions.vllm_outputs import Phases
 from infra import telemetry
 from infra import telemetry_names as names
 

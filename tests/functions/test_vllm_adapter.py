@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from functions import vllm_adapter
+from functions import vllm_adapter, vllm_outputs
 from functions.failures import EngineUnavailable
 from functions.generation import (
     CandidateFinished,
@@ -47,7 +47,7 @@ class Core:
 async def events(core: Core) -> list[GenerationEvent]:
     """What the engine makes of what the core says."""
     outputs = vllm_adapter.outputs(cast("vllm_adapter.Core", core), ASKED, [1, 2], "id", 100)
-    return [event async for output in outputs for event in vllm_adapter.events(output, None)]
+    return [event async for output in outputs for event in vllm_outputs.events(output, None)]
 
 
 async def test_what_breaks_off_before_its_first_token_is_asked_once_more():
