@@ -65,7 +65,7 @@ async def change_profile(app: App, caller: Editor, body: ProfileChange) -> Profi
 @router.get("/usage", summary="What the caller has used")
 async def read_usage(app: App, caller: Reader, days: Annotated[int, Query(ge=1, le=366)] = 30) -> UsageReport:
     """Tokens, engine seconds and cost by day (UTC), and the budgets with what is spent and reserved."""
-    await app.afterwards.do_now(caller.user_id)  # the answers that the caller has had are in it
+    await app.settlements.do_now(caller.user_id)  # the answers that the caller has had are in it
     return await app.ledger.usage(caller, days=days)
 
 

@@ -1,26 +1,19 @@
 """Who lets work begin that costs money, and is told how it ended: the ledger, or in degraded mode this server alone."""
 
 import asyncio
-import time
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from starlette.requests import Request
 
 from endpoints.degraded import note_degraded
 from endpoints.services import Services
+from endpoints.settlements import Begun, Settlements, told
 from functions.callers import Caller
 from functions.degraded_mode import DegradedMode
 from functions.failures import BudgetExceeded, DatabaseUnavailable, TooManyAtOnce
 from functions.ledger import Outcome, RateState, Work
-
-TOLD_AGAIN_AFTER_S = (1, 2, 4, 8, 15, 30, 60)
-"""A database that comes back within this time, two minutes in all, loses no cost."""
-
-Telling = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Admitted(Protocol):
@@ -36,36 +29,19 @@ class Admitted(Protocol):
 class ByLedger:
     """When the ledger cannot be reached the answer, which is good, does not wait for it."""
 
-    app: Services
-    request: Request
-    caller: Caller
-    work: Work
+    settlements: Settlements
+    begun: Begun
     limits: tuple[RateState, ...]
-    began: float = field(default_factory=time.monotonic)
 
     async def settle(self, outcome: Outcome) -> None:
         """After the answer where there is one: until then the reservation holds what it may have cost."""
-        settling = partial(self.app.ledger.settle, self.caller, self.work.id, outcome)
-        telling = partial(self._tell, settling, lambda: vars(outcome))
-        ended_well = outcome.error is None and outcome.finish_reason != "abort"
-        afterwards = self.app.afterwards
-        if not (ended_well and afterwards.put_off(self.request.scope, self.caller.user_id, telling)):
-            await afterwards.finish(telling())
+        if outcome.error is None and outcome.finish_reason != "abort":
+            self.settlements.put_off(self.begun, outcome)
+        else:
+            await self.settlements.settle(self.begun, outcome)
 
     async def release(self, error: str | None) -> None:
-        telling = partial(self.app.ledger.release, self.caller, self.work.id, error=error)
-        await self.app.afterwards.finish(self._tell(telling, lambda: {"released": True, "error": error}))
-
-    async def _tell(self, what: Telling, outcome: Callable[[], dict[str, Any]]) -> None:
-        try:
-            await what()
-        except DatabaseUnavailable:
-            self.app.afterwards.begin(self._told_later(what, outcome))
-
-    async def _told_later(self, what: Telling, outcome: Callable[[], dict[str, Any]]) -> None:
-        if (degraded := self.app.degraded) is None:
-            return await _told(what)
-        return await degraded.keep(self.caller, self.work, time.monotonic() - self.began, outcome())
+        await self.settlements.release(self.begun, error)
 
 
 @dataclass(frozen=True)
@@ -109,7 +85,9 @@ async def let_begin(app: Services, request: Request, caller: Caller, work: Work)
             raise
     if app.degraded is not None:
         app.degraded.verified(caller)
-    return ByLedger(app, request, caller, work, limits)
+    begun = Begun(caller, work)
+    app.settlements.begin(begun)
+    return ByLedger(app.settlements, begun, limits)
 
 
 async def _admitted(app: Services, caller: Caller, work: Work) -> tuple[RateState, ...]:
@@ -117,7 +95,7 @@ async def _admitted(app: Services, caller: Caller, work: Work) -> tuple[RateStat
     try:
         return (await app.ledger.admit(caller, work)).limits
     except (TooManyAtOnce, BudgetExceeded):
-        if not await app.afterwards.do_now(caller.user_id):
+        if not await app.settlements.do_now(caller.user_id):
             raise
         return (await app.ledger.admit(caller, work)).limits
 
@@ -132,13 +110,4 @@ async def _let_begin_here(
 
 def _release(app: Services, caller: Caller, work: Work) -> None:
     """Whether it was reserved is not known: no answer came, or nobody waited for it."""
-    app.afterwards.begin(_told(partial(app.ledger.release, caller, work.id)))
-
-
-async def _told(what: Telling) -> None:
-    """Tell the ledger, again and again while it cannot be reached."""
-    for wait_s in TOLD_AGAIN_AFTER_S:
-        with suppress(DatabaseUnavailable):
-            return await what()
-        await asyncio.sleep(wait_s)
-    return await what()
+    app.afterwards.begin(told(partial(app.ledger.release, caller, work.id)))

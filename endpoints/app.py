@@ -33,7 +33,6 @@ from endpoints import (
     specification,
 )
 from endpoints.access_log import CLIENT_CLOSED_REQUEST, AccessLogMiddleware
-from endpoints.afterwards import AfterAnswerMiddleware
 from endpoints.body_limit import BodyLimitMiddleware
 from endpoints.console.problem_pages import ProblemPagesMiddleware
 from endpoints.console.rendering import load_templates
@@ -124,7 +123,6 @@ def create_app(services: Services) -> FastAPI:
 def _middleware(web: WebSettings) -> list[Middleware]:
     """Outermost first. Whatever refuses a request stands inside what every response must have."""
     return [
-        Middleware(AfterAnswerMiddleware),
         Middleware(RequestIdMiddleware),
         Middleware(TraceContextMiddleware),
         Middleware(AccessLogMiddleware),

@@ -19,6 +19,7 @@ from endpoints.database_check import DatabaseCheck
 from endpoints.jwks import Fetch, KeySet
 from endpoints.running_orders import RunningOrders
 from endpoints.services import Services
+from endpoints.settlements import Settlements
 from endpoints.tokens import TokenSigner, TokenVerifier, issuer_of
 from endpoints.watchers import Watchers
 from functions import api_keys, reverse
@@ -171,6 +172,7 @@ async def assemble(
             lasting_tokens=LastingTokens(signer, longest_s + LASTING_MARGIN_S),
             database_check=DatabaseCheck(database.ping),
             afterwards=afterwards,
+            settlements=Settlements(ledger, afterwards, degraded, at_once=settings.limits.concurrent_generations),
             watchers=Watchers(max(1, settings.web.max_concurrent_requests // 2)),
             sign_ins=SignIns(url, secrets.supabase_anon_key.get_secret_value(), http),
             running_orders=running_orders,

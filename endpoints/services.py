@@ -11,6 +11,7 @@ from endpoints.afterwards import Afterwards
 from endpoints.auth import Authenticator
 from endpoints.database_check import DatabaseCheck
 from endpoints.running_orders import RunningOrders
+from endpoints.settlements import Settlements
 from endpoints.watchers import Watchers
 from functions.answer_cache import AnswerCache
 from functions.api_keys import ApiKeys
@@ -72,6 +73,7 @@ class Services:
     lasting_tokens: LastingTokens
     database_check: DatabaseCheck
     afterwards: Afterwards
+    settlements: Settlements
     watchers: Watchers
     sign_ins: SignIns
     running_orders: RunningOrders

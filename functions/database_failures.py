@@ -5,7 +5,7 @@ JSON detail, and PostgREST's own (https://docs.postgrest.org/en/v13/references/e
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,11 @@ def failure_from(error: APIError, function: str, *, anonymous: bool) -> Failure 
     answer = Answer(function, error.message or code, _detail(error), anonymous=anonymous)
     build = _FAILURES.get(code) or (_FAILURES.get(code[:2]) if len(code) == SQLSTATE_LENGTH else None)
     return build(answer) if build else UnexpectedDatabaseError(f"{function}: {answer.message} ({code})")
+
+
+def failure_of(row: Mapping[str, str], function: str) -> Failure | UnexpectedDatabaseError:
+    """The failure of one of many things that a call of `function` did: its `code`, `message` and `details`."""
+    return failure_from(APIError(dict(row)), function, anonymous=False)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ concurrency. A reservation whose server died is released by the user's next admi
 
 import uuid
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from functions.callers import ActingToken, Caller
 from functions.database import Database
+from functions.database_failures import UnexpectedDatabaseError, failure_of
 from functions.failures import DatabaseUnavailable, Failure
 from functions.generation import FinishReason
 from functions.identities import identity
@@ -22,6 +24,8 @@ from infra.settings import LimitSettings
 MINUTE_S = 60
 HOUR_S = 3600
 MOST_UNDER_WAY = 10_000
+MOST_TOGETHER = 50
+"""Of settlements in one call: the database refuses a few more."""
 
 Period = Literal["day", "month"]
 
@@ -201,7 +205,24 @@ class Ledger:
 
         Work that this ledger admitted is booked even if the database has lost its reservation in a crash.
         """
-        await self._settle(caller, reservation_id, {**vars(outcome)})
+        await self._settle(caller, reservation_id, vars(outcome))
+
+    async def settle_many(
+        self, caller: Caller, outcomes: Sequence[tuple[str, Outcome]]
+    ) -> list[Failure | UnexpectedDatabaseError | None]:
+        """Book what several pieces of one user's work have cost, by reservation, in one call: what each failed with.
+
+        As `settle`, at most `MOST_TOGETHER` at once. Raises what concerns them all; then none is booked, or it is not
+        known.
+        """
+        settlements = [self._settlement(reservation, vars(outcome)) for reservation, outcome in outcomes]
+        arguments = {"p_settlements": settlements}
+        answers = await self._database.call("settle_many", arguments, token=self._acting(caller), idempotent=True)
+        failures = [failure_of(answer, "settle_many") if "code" in answer else None for answer in answers]
+        for (reservation, _), failure in zip(outcomes, failures, strict=True):
+            if failure is None:
+                self._under_way.pop(reservation, None)
+        return failures
 
     async def release(self, caller: Caller, reservation_id: str, *, error: str | None = None) -> None:
         """Give a reservation back whole: nothing was used, because of `error` where there was one. Raises `NotFound`.
@@ -257,13 +278,17 @@ class Ledger:
         await self._database.call("set_budget", arguments, token=caller.token)
 
     async def _settle(self, caller: Caller, reservation_id: str, outcome: dict[str, Any]) -> None:
-        arguments = {
-            "p_id": identity(reservation_id, "reservation"),
-            "p_outcome": outcome,
-            "p_work": self._under_way.get(reservation_id),
-        }
+        one = self._settlement(reservation_id, outcome)
+        arguments = {f"p_{name}": value for name, value in one.items()}
         await self._database.call("settle", arguments, token=self._acting(caller), idempotent=True)
         self._under_way.pop(reservation_id, None)
+
+    def _settlement(self, reservation_id: str, outcome: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "id": identity(reservation_id, "reservation"),
+            "outcome": outcome,
+            "work": self._under_way.get(reservation_id),
+        }
 
 
 def _bucket(policy: str, quota: int, window_s: int) -> dict[str, str | int]:

@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,8 +28,15 @@ from bench.web_tier.servers import OTHER_CORES, caller_with_key, place_of, servi
 
 RESULT = Path(__file__).resolve().parents[2] / "bench" / "results" / "web_tier.json"
 NAMES = ("ours", "bare_with_database", "bare")
+USERS = 8
+APART = "ours, 8 users"
+"""One for each client: what they cost is settled for each of them apart."""
+
 KEEPS_UP = 0.6
 """Of what litellm's proxy reaches in the closed loop: there it still keeps up."""
+
+IN_PHASES = 1000
+"""Requests, one at a time, whose steps are measured: twenty settlings of fifty."""
 
 WARM = 1000
 """A server's first hundred requests cost it three times as much: what it loads and starts beside them is counted."""
@@ -39,6 +47,9 @@ async def measure(stack: Stack, directory: Path, options: Any) -> dict[str, Any]
     place = place_of(stack, caller, directory)
     async with AsyncExitStack() as life:
         servers = [await life.enter_async_context(serving(name, place, key)) for name in NAMES]
+        others = [(await caller_with_key(stack))[1] for _ in range(USERS - 1)]
+        apart = serving("ours", place, key, called=APART, others=others)
+        servers.append(await life.enter_async_context(apart))
         servers.append(await life.enter_async_context(litellm(directory)))
         rounds = await capacities(servers, options.rounds, options.requests)
         rows = {name: medians(these) for name, these in rounds.items()}
@@ -48,16 +59,18 @@ async def measure(stack: Stack, directory: Path, options: Any) -> dict[str, Any]
         row.update(times[name], requests_s_core=round(1e6 / row["us_each"], 1))
     async with serving("ours_in_phases", place, key) as server:
         await closed_loop(server.target, clients=1, requests=WARM)
+        os.kill(server.pid, signal.SIGUSR1)
         before = processor_seconds(server.pid)
-        await closed_loop(server.target, clients=1, requests=options.requests)
-        total = (processor_seconds(server.pid) - before) / options.requests * 1e6
+        await closed_loop(server.target, clients=1, requests=IN_PHASES)
+        total = (processor_seconds(server.pid) - before) / IN_PHASES * 1e6
     spent = json.loads((directory / FILE).read_text())
-    phases = {name: round(seconds / (options.requests + WARM) * 1e6, 1) for name, seconds in spent.items()}
+    phases = {name: round(seconds / IN_PHASES * 1e6, 1) for name, seconds in spent.items()}
+    phases["HTTP"] = round(total - sum(us for name, us in phases.items() if name != "HTTP"), 1)
     return {
         "rows": rows,
         "import": await asyncio.to_thread(_import_cost),
         "rate_s": round(rate, 1),
-        "phases_us": {**phases, "the rest": round(total - sum(phases.values()), 1), "all": round(total, 1)},
+        "phases_us": {**phases, "all": round(total, 1)},
         "litellm_to_ours": ratio(rounds["litellm"], rounds["ours"]),
         "ours_to_bare_with_database": ratio(rounds["ours"], rounds["bare_with_database"]),
         "p50_to_litellm": round(times["ours"]["p50_ms"] / times["litellm"]["p50_ms"], 3),

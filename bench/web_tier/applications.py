@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel, HttpUrl, SecretStr
+from starlette.types import ASGIApp
 
 from bench.web_tier.immediate_engine import ANSWER, TOKENS, ImmediateEngine
 from endpoints.app import create_app
@@ -157,6 +158,6 @@ class _Server(uvicorn.Server):
         yield
 
 
-def server(app: FastAPI) -> uvicorn.Server:
+def server(app: ASGIApp) -> uvicorn.Server:
     """As `make serve` has it."""
     return _Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False, proxy_headers=False))

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import cast
 
 END_OF_HEAD = b"\r\n\r\n"
@@ -57,15 +58,20 @@ class _Connection(asyncio.Protocol):
 
 @dataclass(frozen=True)
 class Target:
-    """A server, and the request that it is asked."""
+    """A server, and the request that it is asked, by one user after another where there are `others`."""
 
     port: int
     headers: dict[str, str]
     body: bytes
     path: str = "/v1/chat/completions"
+    others: tuple[dict[str, str], ...] = ()
 
-    def request(self) -> bytes:
-        headers = {"host": f"127.0.0.1:{self.port}", "content-type": "application/json", **self.headers}
+    def requests(self) -> list[bytes]:
+        """One for each user."""
+        return [self._request(headers) for headers in (self.headers, *self.others)]
+
+    def _request(self, own: dict[str, str]) -> bytes:
+        headers = {"host": f"127.0.0.1:{self.port}", "content-type": "application/json", **own}
         lines = [f"POST {self.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         head = "\r\n".join([*lines, f"content-length: {len(self.body)}"])
         return head.encode() + END_OF_HEAD + self.body
@@ -78,9 +84,9 @@ class Target:
 
 async def closed_loop(target: Target, *, clients: int, requests: int) -> list[float]:
     """Seconds that each request took, when each client asks again as soon as it is answered."""
-    request, numbers, taken = target.request(), iter(range(requests)), []
+    numbers, taken = iter(range(requests)), []
 
-    async def client() -> None:
+    async def client(request: bytes) -> None:
         connection = await target.connect()
         for _ in numbers:
             began = time.perf_counter()
@@ -88,13 +94,13 @@ async def closed_loop(target: Target, *, clients: int, requests: int) -> list[fl
             taken.append(time.perf_counter() - began)
         connection.close()
 
-    await asyncio.gather(*(client() for _ in range(clients)))
+    await asyncio.gather(*(client(request) for request in islice(cycle(target.requests()), clients)))
     return sorted(taken)
 
 
 async def open_loop(target: Target, *, per_second: float, seconds: float) -> list[float]:
     """Seconds from the moment that each request was due, evenly spaced, until its answer: waiting counts too."""
-    request, taken = target.request(), []
+    users, taken = cycle(target.requests()), []
     idle = [await target.connect() for _ in range(4)]
     every: list[_Connection] = [*idle]
 
@@ -103,7 +109,7 @@ async def open_loop(target: Target, *, per_second: float, seconds: float) -> lis
         connection = idle.pop() if idle else await target.connect()
         if connection not in every:
             every.append(connection)
-        await connection.ask(request)
+        await connection.ask(next(users))
         taken.append(time.perf_counter() - due)
         idle.append(connection)
 

@@ -12,12 +12,14 @@ import uvloop
 
 from bench.web_tier.applications import Place, bare, bare_with_database, ours, server, telemetry_of
 from bench.web_tier.phases import ours_in_phases
+from bench.web_tier.profile import ours_profiled
 from infra.garbage import keep_what_is_loaded
 from infra.logging_setup import configure_logging
 
 APPLICATIONS = {
     "ours": ours,
     "ours_in_phases": ours_in_phases,
+    "ours_profiled": ours_profiled,
     "bare": bare,
     "bare_with_database": bare_with_database,
 }

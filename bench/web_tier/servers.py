@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -57,8 +57,10 @@ def place_of(stack: Stack, caller: Caller, directory: Path) -> Place:
 
 
 @asynccontextmanager
-async def serving(name: str, place: Place, key: str, *, called: str | None = None) -> AsyncIterator[Server]:
-    """One of the applications of `bench.web_tier.serve`, `called` otherwise in tables."""
+async def serving(
+    name: str, place: Place, key: str, *, called: str | None = None, others: Sequence[str] = ()
+) -> AsyncIterator[Server]:
+    """One of the applications of `bench.web_tier.serve`, `called` otherwise in tables; asked by `others`' keys too."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.web_tier.serve", name, stdin=pipe, stdout=pipe, preexec_fn=on_server_core
@@ -68,8 +70,9 @@ async def serving(name: str, place: Place, key: str, *, called: str | None = Non
         assert process.stdout
         process.stdin.write(json.dumps(asdict(place)).encode() + b"\n")
         port = int(await process.stdout.readline())
-        headers = {"authorization": f"Bearer {key}"}
-        yield Server(called or name, process.pid, Target(port, headers, json.dumps(BODY).encode()))
+        first, *more = ({"authorization": f"Bearer {one}"} for one in (key, *others))
+        target = Target(port, first, json.dumps(BODY).encode(), others=tuple(more))
+        yield Server(called or name, process.pid, target)
     finally:
         process.terminate()
         await process.wait()

@@ -60,7 +60,7 @@ async def revoke_key(request: Request, app: App, caller: Administrator, key_id: 
 
 
 async def _account(app: Services, caller: Caller) -> dict[str, Any]:
-    await app.afterwards.do_now(caller.user_id)  # the answers that the user has had are in it
+    await app.settlements.do_now(caller.user_id)  # the answers that the user has had are in it
     usage, keys = await asyncio.gather(app.ledger.usage(caller, days=DAYS), app.api_keys.list(caller))
     return {
         "keys": keys,

@@ -49,6 +49,7 @@ async def test_how_work_ended_is_in_the_ledger(web: Web):
     )
     for end in ENDS:
         await client.post("/work", params={"end": end})
+    await web.services.afterwards.close()
     owner = await asyncpg.connect(web.stack.dsn)
     rows = await owner.fetch(
         "select endpoint, state, error, private.is_fault(state, error) as fault from public.generations"

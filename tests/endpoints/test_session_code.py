@@ -219,6 +219,7 @@ async def test_typescript_is_written_and_what_was_not_run_is_said(client: httpx.
 
 async def test_what_versions_of_prompts_come_to_is_in_the_metrics(web: Web, client: httpx.AsyncClient):
     assert (await client.post("/api/sessions", json={"prompt": "sum the even ones"})).status_code == 201
+    await web.services.afterwards.close()
     operator = await web.stack.user(operator=True)
     headers = {"authorization": f"Bearer {operator.token}"}
     metrics = (await client.get("/api/metrics?days=1", headers=headers)).json()

@@ -217,8 +217,8 @@ FUNCTIONS = {
             "list_session_events", "get_session_position", "share_session", "list_shares", "revoke_share",
             "add_comment", "list_comments",
             "resolve_comment", "delete_comment", "search_sessions", "get_profile", "update_profile", "create_api_key",
-            "list_api_keys", "revoke_api_key", "admit", "settle", "limit_rate", "get_usage", "set_budget",
-            "set_user_limits", "begin_idempotent", "complete_idempotent", "release_idempotent",
+            "list_api_keys", "revoke_api_key", "admit", "settle", "settle_many", "limit_rate", "get_usage",
+            "set_budget", "set_user_limits", "begin_idempotent", "complete_idempotent", "release_idempotent",
         ),
         USERS,
     ),
@@ -249,9 +249,9 @@ FUNCTIONS = {
 
 # Everything that runs with its owner's rights. Each says why in its migration.
 SECURITY_DEFINER = {
-    "admit", "settle", "limit_rate", "set_user_limits", "lookup_api_key", "record_event", "record_version",
-    "record_comment", "record_answer", "own_session_page", "sessions_shared_with_me", "store_profile", "follow_user",
-    "ensure_own_profile", "user_by_email", "activity", "get_maintenance",
+    "admit", "settle", "settle_many", "limit_rate", "set_user_limits", "lookup_api_key", "record_event",
+    "record_version", "record_comment", "record_answer", "own_session_page", "sessions_shared_with_me",
+    "store_profile", "follow_user", "ensure_own_profile", "user_by_email", "activity", "get_maintenance",
 }  # fmt: skip
 
 
