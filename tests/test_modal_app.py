@@ -3,15 +3,17 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 from modal_proto import api_pb2
 
 from infra.settings import Settings, load_settings
-from tests.modal_control_plane.command_line import REPOSITORY, Finished, copy_of_the_tree, modal_command
-from tests.modal_control_plane.deployment import App, Deployment
-from tests.modal_control_plane.rpc import Service, served
+from tests.copy_of_the_tree import copy_of_the_tree
+from tests.modal_control_plane.command_line import REPOSITORY, modal_command
+from tests.modal_control_plane.deployment import App, Deployment, name_of
+from tests.modal_control_plane.rpc import served
 
 ENVIRONMENTS = ("production", "staging", "development")
 SCHEDULES = {
@@ -43,28 +45,27 @@ class Deployed:
         return self.app.function(tag)
 
     def secrets(self, tag: str) -> set[str]:
-        return {self.deployment.names[secret] for secret in self.function(tag).secret_ids}
+        return {name_of(secret) for secret in self.function(tag).secret_ids}
 
     def volumes(self, tag: str) -> dict[str, tuple[str, bool]]:
         mounts = self.function(tag).volume_mounts
-        return {mount.mount_path: (self.deployment.names[mount.volume_id], mount.read_only) for mount in mounts}
+        return {mount.mount_path: (name_of(mount.volume_id), mount.read_only) for mount in mounts}
 
 
 @pytest.fixture(scope="module", params=ENVIRONMENTS)
 async def deployed(request: pytest.FixtureRequest) -> Deployed:
     deployment = Deployment()
     finished = await deploy(deployment, request.param)
-    assert finished.status == 0, finished.output
+    assert finished.returncode == 0, finished.stdout
     return Deployed(load_settings(request.param), deployment, deployment.app(f"lift-sys-{request.param}"))
 
 
-async def deploy(deployment: Deployment, environment: str | None, *, directory: Path = REPOSITORY) -> Finished:
+async def deploy(
+    deployment: Deployment, environment: str | None, *, directory: Path = REPOSITORY
+) -> CompletedProcess[str]:
     variables = {"LIFT_SYS_ENV": environment} if environment else {}
-    service = Service(deployment)
-    async with served(service) as url:
-        finished = await modal_command(url, "deploy", "modal_app.py", variables=variables, directory=directory)
-    assert not service.unknown_calls
-    return finished
+    async with served(deployment) as url:
+        return await modal_command(url, "deploy", "modal_app.py", variables=variables, directory=directory)
 
 
 def test_the_app_is_what_it_says_and_nothing_more(deployed: Deployed):
@@ -108,6 +109,8 @@ def test_the_engine_is_one_streaming_method(deployed: Deployed):
     methods = deployed.function("Engine.*").method_definitions
     assert list(methods) == ["generate"]
     assert methods["generate"].function_type == api_pb2.Function.FUNCTION_TYPE_GENERATOR
+    assert not deployed.function("Engine.*").retry_policy.retries  # the client knows what may be done again
+    assert not deployed.function("Engine.*").webhook_config.type
 
 
 def test_the_web_tier_is_one_asgi_application(deployed: Deployed):
@@ -189,9 +192,9 @@ def test_images_hold_what_the_locks_say_and_know_their_environment(deployed: Dep
     locks = {"web": "web.lock", "Engine.*": "engine.lock", "embed": "embedding.lock", "nightly_maintenance": "web.lock"}
     for tag, lock in locks.items():
         image = deployed.function(tag).image_id
-        steps = deployed.deployment.image_steps(image)
+        steps, layers = deployed.deployment.image_steps(image), deployed.deployment.image_layers(image)
         locked = (REPOSITORY / "infra" / "requirements" / lock).read_bytes()
-        assert locked in deployed.deployment.image_files(image).values()
+        assert locked in [file.data for layer in layers for file in layer.context_files]
         assert [step for step in steps if "pip install" in step and "--no-deps" in step and lock in step]
         assert f"ENV LIFT_SYS_ENV={deployed.settings.environment}" in steps
         assert not [step for step in steps if ":latest" in step]
@@ -211,8 +214,8 @@ def test_images_hold_what_the_locks_say_and_know_their_environment(deployed: Dep
 async def test_an_environment_that_is_none_is_refused_with_advice(environment: str | None, advice: str):
     deployment = Deployment()
     finished = await deploy(deployment, environment)
-    assert finished.status != 0
-    assert advice in finished.output
+    assert finished.returncode != 0
+    assert advice in finished.stdout
     assert not deployment.apps
 
 
@@ -221,15 +224,15 @@ async def test_a_wrong_setting_is_refused_with_its_path(tmp_path: Path):
         settings["environments"]["staging"]["scaling"]["max_containers"] = 0
 
     finished = await deploy(Deployment(), "staging", directory=copy_of_the_tree(tmp_path, without_containers))
-    assert finished.status != 0
-    assert "/environments/staging/scaling/max_containers: Input should be greater than or equal to 1" in finished.output
+    assert finished.returncode != 0
+    assert "/environments/staging/scaling/max_containers: Input should be greater than or equal to 1" in finished.stdout
 
 
 async def test_a_missing_secret_stops_the_deployment_and_is_named():
     deployment = Deployment(missing_secrets=frozenset({"supabase"}))
     finished = await deploy(deployment, "staging")
-    assert finished.status != 0
-    assert "supabase" in finished.output
+    assert finished.returncode != 0
+    assert "supabase" in finished.stdout
     assert not any(app.is_deployed for app in deployment.apps.values())
 
 
@@ -238,7 +241,7 @@ async def test_degraded_mode_keeps_its_outbox_in_a_volume(tmp_path: Path):
         settings["shared"]["availability"]["degraded"]["enabled"] = True
 
     deployment = Deployment()
-    assert (await deploy(deployment, "staging", directory=copy_of_the_tree(tmp_path, degraded))).status == 0
+    assert (await deploy(deployment, "staging", directory=copy_of_the_tree(tmp_path, degraded))).returncode == 0
     deployed = Deployed(load_settings("staging"), deployment, deployment.app("lift-sys-staging"))
     for tag in ("web", "incremental_maintenance"):
         assert deployed.volumes(tag)["/outbox"] == ("lift-sys-staging-outbox", False)
@@ -249,10 +252,10 @@ async def test_telemetry_is_exported_where_the_settings_say_so(tmp_path: Path):
         settings["shared"]["telemetry"]["export"] = True
 
     deployment = Deployment()
-    assert (await deploy(deployment, "staging", directory=copy_of_the_tree(tmp_path, exporting))).status == 0
+    assert (await deploy(deployment, "staging", directory=copy_of_the_tree(tmp_path, exporting))).returncode == 0
     app = deployment.app("lift-sys-staging")
     for tag in ("web", "Engine.*", *SCHEDULES):
-        assert "telemetry" in {deployment.names[secret] for secret in app.function(tag).secret_ids}
+        assert "telemetry" in {name_of(secret) for secret in app.function(tag).secret_ids}
 
 
 async def test_a_second_deployment_replaces_the_first_in_place_and_is_taken_back(tmp_path: Path):
@@ -260,14 +263,14 @@ async def test_a_second_deployment_replaces_the_first_in_place_and_is_taken_back
         settings["environments"]["staging"]["scaling"]["scaledown_window_s"] = 900
 
     deployment = Deployment()
-    assert (await deploy(deployment, "staging")).status == 0
+    assert (await deploy(deployment, "staging")).returncode == 0
     app = deployment.app("lift-sys-staging")
     first = dict(app.function_ids)
-    assert (await deploy(deployment, "staging", directory=copy_of_the_tree(tmp_path, for_longer))).status == 0
+    assert (await deploy(deployment, "staging", directory=copy_of_the_tree(tmp_path, for_longer))).returncode == 0
     assert list(deployment.apps) == ["ap-0000"]
     assert app.function_ids == first
     assert app.function("Engine.*").autoscaler_settings.scaledown_window == 900
-    async with served(Service(deployment)) as url:
+    async with served(deployment) as url:
         rolled_back = await modal_command(url, "app", "rollback", "--env", "staging", app.name, variables={})
-    assert rolled_back.status == 0, rolled_back.output
+    assert rolled_back.returncode == 0, rolled_back.stdout
     assert app.function("Engine.*").autoscaler_settings.scaledown_window == 120

@@ -19,7 +19,7 @@ from tests.modal_control_plane.calls import Call, Calls
 from tests.modal_control_plane.command_line import REPOSITORY, modal_command
 from tests.modal_control_plane.containers import Containers
 from tests.modal_control_plane.deployment import Deployment
-from tests.modal_control_plane.rpc import Service, served
+from tests.modal_control_plane.rpc import served
 from tests.modal_control_plane.sample_app import ABORTED
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -40,7 +40,7 @@ class Platform:
     async def scale_to_zero(self) -> None:
         await eventually(lambda: all(call.output for call in self.calls.calls.values()))
         for container in self.containers.of("fu-0000"):
-            await container.stop()
+            container.stop()
         await eventually(lambda: not self.containers.of("fu-0000"))
 
     def engine(self, *, cold_start_wait_s: float = 30.0) -> RemoteEngine:
@@ -64,9 +64,9 @@ async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pl
     deployment, calls = Deployment(), Calls()
     containers = Containers(deployment, calls, tmp_path_factory.mktemp("containers"))
     sample = Path("tests/modal_control_plane/sample_app.py")
-    async with served(Service(deployment, calls, containers.dicts)) as url:
+    async with served(deployment, calls, containers, containers.workspace) as url:
         finished = await modal_command(url, "deploy", str(sample), variables={}, directory=REPOSITORY)
-        assert finished.status == 0, finished.output
+        assert finished.returncode == 0, finished.stdout
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("MODAL_SERVER_URL", url)
             client = await modal.Client.from_credentials.aio("ak-loopback", "as-loopback")

@@ -12,7 +12,7 @@ from functions.sandbox import Properties
 from functions.sandbox_remote import ModalSandbox
 from infra.settings import Settings
 from tests.modal_control_plane.deployment import Deployment
-from tests.modal_control_plane.rpc import Service, served
+from tests.modal_control_plane.rpc import served
 from tests.modal_control_plane.sandboxes import Sandboxes
 
 DOUBLE = "def double(x: int) -> int:\n    return x if x == 7 else x * 2\n"
@@ -27,9 +27,9 @@ class Remote:
 @pytest.fixture
 async def remote(settings: Settings) -> AsyncIterator[Remote]:
     sandboxes = Sandboxes()
-    async with sandboxes.open(), served(Service(Deployment(), sandboxes)) as url:
+    async with served(Deployment(), sandboxes) as sandboxes.router:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("MODAL_SERVER_URL", url)
+            patch.setenv("MODAL_SERVER_URL", sandboxes.router)
             client = await modal.Client.from_credentials.aio("ak-loopback", "as-loopback")
         limits = settings.sandbox.model_copy(update={"cpu_s": 1, "wall_s": 1.0})
         app = await modal.App.lookup.aio("sandboxed", create_if_missing=True, client=client)
@@ -37,6 +37,7 @@ async def remote(settings: Settings) -> AsyncIterator[Remote]:
         yield Remote(sandboxes, sandbox)
         await sandbox.close()
         await client.close.aio()
+        await sandboxes.close()
         assert set(sandboxes.terminated) == set(sandboxes.created)
 
 

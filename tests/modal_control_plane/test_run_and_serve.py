@@ -12,12 +12,13 @@ import pytest
 from modal_proto import api_pb2
 
 from functions.weights import COMPLETE
+from tests.copy_of_the_tree import copy_of_the_tree
 from tests.modal_control_plane.calls import Calls
-from tests.modal_control_plane.command_line import copy_of_the_tree, modal_command, modal_process
+from tests.modal_control_plane.command_line import modal_command, modal_process
 from tests.modal_control_plane.containers import Containers
 from tests.modal_control_plane.deployment import Deployment
 from tests.modal_control_plane.http import ModalTransport
-from tests.modal_control_plane.rpc import Service, served
+from tests.modal_control_plane.rpc import served
 
 VARIABLES = {"LIFT_SYS_ENV": "loopback"}
 NOWHERE = "http://127.0.0.1:9"  # nothing answers there, and neither command needs it to
@@ -50,7 +51,7 @@ async def workspace(model_path: Path, tmp_path: Path) -> AsyncIterator[Workspace
     copy_of_the_tree(tree, loopback)
     deployment, calls = Deployment(), Calls()
     containers = Containers(deployment, calls, tmp_path / "homes", secrets=SECRETS)
-    async with served(Service(deployment, calls, containers.dicts)) as url:
+    async with served(deployment, calls, containers, containers.workspace) as url:
         yield Workspace(url, tree, deployment, calls, containers)
         await containers.close()
 
@@ -59,7 +60,7 @@ async def test_run_prepares_the_weights_and_leaves_no_app(workspace: Workspace):
     prepare = ("run", "modal_app.py::prepare")
     finished = await modal_command(workspace.url, *prepare, variables=VARIABLES, directory=workspace.tree)
     (container,) = workspace.containers.all
-    assert finished.status == 0, finished.output + container.log.decode()
+    assert finished.returncode == 0, finished.stdout + container.log.decode()
     (call,) = workspace.calls.calls.values()
     assert call.output is not None
     assert call.output.result.status == api_pb2.GenericResult.GENERIC_STATUS_SUCCESS

@@ -18,14 +18,14 @@ from infra import telemetry_names as names
 from infra.local.gateway import Gateway
 from infra.local.postgres import SUPERUSER, EmbeddedPostgres
 from infra.smoke import Smoke
+from tests.copy_of_the_tree import copy_of_the_tree
 from tests.database_fixtures import KEYS, Stack, execute, fetch
 from tests.modal_control_plane.calls import Calls
-from tests.modal_control_plane.certificate import loopback_certificate
-from tests.modal_control_plane.command_line import copy_of_the_tree, modal_command
+from tests.modal_control_plane.command_line import modal_command
 from tests.modal_control_plane.containers import Containers
 from tests.modal_control_plane.deployment import App, Deployment
 from tests.modal_control_plane.http import ModalTransport
-from tests.modal_control_plane.rpc import Service, served
+from tests.modal_control_plane.rpc import served
 from tests.modal_control_plane.sandboxes import Sandboxes
 from tests.otlp_receiver import Received, receiver
 
@@ -61,7 +61,7 @@ class Running:
     async def run(self, job: str) -> api_pb2.GenericResult:
         arguments = api_pb2.FunctionInput(args=b"\x80\x04)}\x86.", data_format=api_pb2.DATA_FORMAT_PICKLE)  # ((), {})
         call = self.calls.add(self.app.function_ids[job], api_pb2.FunctionPutInputsItem(input=arguments))
-        await self.calls.wait_until(lambda: call.output, 60)
+        await call.changes.wait_until(lambda: call.output, 60)
         assert call.output, self.logs()
         return call.output.result
 
@@ -111,21 +111,15 @@ async def running(
         "supabase-service": {"SUPABASE_SERVICE_ROLE_KEY": stack.service_role_key},
     }
     deployment, calls, sandboxes = Deployment(), Calls(), Sandboxes()
-    trusted, tls = loopback_certificate(directory)
     with receiver() as telemetry:
         secrets["telemetry"] = {"OTEL_EXPORTER_OTLP_ENDPOINT": telemetry.address}
-        containers = Containers(
-            *(deployment, calls, homes),
-            secrets=secrets,
-            restore_snapshots=True,
-            sandboxes=sandboxes,
-            trusted=trusted,
-        )
-        async with sandboxes.open(tls), served(Service(deployment, calls, containers.dicts)) as url:
+        containers = Containers(deployment, calls, homes, sandboxes, secrets)
+        async with served(deployment, calls, containers, containers.workspace, sandboxes) as url:
+            sandboxes.router = url
             deploy = ("deploy", "modal_app.py")
             copy = copy_of_the_tree(tree, loopback)
             finished = await modal_command(url, *deploy, variables={"LIFT_SYS_ENV": "loopback"}, directory=copy)
-            assert finished.status == 0, finished.output
+            assert finished.returncode == 0, finished.stdout
             app = deployment.app("lift-sys-loopback")
             token = (await stack.user()).token
             async with httpx.AsyncClient(
@@ -136,6 +130,7 @@ async def running(
             ) as http:
                 yield Running(stack, telemetry, deployment, app, calls, containers, sandboxes, http)
                 await containers.close()
+                await sandboxes.close()
 
 
 async def test_the_web_tier_answers_from_what_was_mounted_and_wakes_no_engine(running: Running):
@@ -175,11 +170,11 @@ async def test_jobs_run_with_the_service_key(running: Running):
         item.interval.FromDatetime(hour)
         item.tags["environment"] = environment
         item.cost_by_resource["H100"] = "0.1"
-        running.containers.billing.items.append(item)
+        running.containers.workspace.bill.append(item)
     for job in ("incremental_maintenance", "nightly_maintenance", "keep_alive", "cost_check", "monthly_report"):
         result = await running.run(job)
         assert result.status == api_pb2.GenericResult.GENERIC_STATUS_SUCCESS, running.logs()
-    assert running.app.function_ids["Engine.*"] in running.calls.overrides
+    assert running.app.function_ids["Engine.*"] in running.containers.overrides
     (bill,) = await fetch(stack.dsn, "select object_id, interval_start, cost_usd, cost_by_resource from billed_costs")
     assert (bill["object_id"], bill["interval_start"], str(bill["cost_usd"])) == ("ap-1", hour, "0.12345678")
     assert json.loads(bill["cost_by_resource"]) == {"H100": "0.1"}
@@ -212,14 +207,14 @@ async def test_a_digest_that_one_web_container_gave_is_known_to_the_next_one(run
     compiled = await running.http.post("/api/compile", json=body)
     assert compiled.status_code == 200, compiled.text
     (container,) = running.containers.of(running.app.function_ids["web"])
-    await container.stop()
+    container.stop()
     await running.http.get("/health")  # the next one starts, and has found the Dict: a cache that is slow is no cache
     text = "def sub(a: int) -> int:\n    return a\n"
     checked = await running.http.post("/api/check", json={"digest": compiled.json()["digest"], "texts": [text]})
     assert checked.status_code == 200, checked.text + running.logs()
     assert "head" in checked.text
     assert [other for other in running.containers.of(container.function_id) if other is not container]
-    assert running.containers.dicts.found
+    assert running.containers.workspace.found
 
 
 async def test_generation_streams_from_the_engines_container_and_stops_with_its_client(running: Running):
@@ -227,9 +222,8 @@ async def test_generation_streams_from_the_engines_container_and_stops_with_its_
     assert answer.status_code == 200, answer.text + running.logs()
     assert json.loads(answer.json()["text"])["colour"] in {"red", "green"}
     (engine,) = running.containers.of(running.app.function_ids["Engine.*"])
-    assert engine.checkpoints == 1
     assert b"snapshot restore failed" not in engine.log
-    assert not engine.peers_at_checkpoint, "a connection in a snapshot is one that many containers believe to have"
+    assert engine.checkpoints == [set()], "a connection in a snapshot is one that many containers believe to have"
 
     async with running.http.stream("POST", "/api/generate", json=ENDLESS, headers=STREAM) as stream:
         await first_text_of(stream)
@@ -267,7 +261,7 @@ async def test_one_trace_goes_through_both_containers_and_is_sent_before_they_en
     ids = [running.app.function_ids[tag] for tag in ("web", "Engine.*")]
     containers = [container for function_id in ids for container in running.containers.of(function_id)]
     for container in containers:
-        await container.stop()
+        container.stop()
     async with asyncio.timeout(60):
         while any(c.process and c.process.returncode is None for c in containers):  # noqa: ASYNC110 - other processes
             await asyncio.sleep(0.05)
