@@ -3,6 +3,7 @@
 Short forms of what `make bench-constraints` measures.
 """
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,17 @@ def test_nothing_follows_in_a_block_that_has_been_left(tokenizer: LLTokenizer, l
         assert accepts(grammar, tokenizer.tokenize_str(left + more)), more
     for more in ("\n        pass", f"  # so\n        {leaving}", "\n        # why\n        pass"):
         assert not accepts(grammar, tokenizer.tokenize_str(left + more)), more
+
+
+def test_what_is_annotated_is_what_python_takes(tokenizer: LLTokenizer):
+    grammar = matcher_of(tokenizer, python_grammar(Requirements()).source)
+    for text in ("A: int", "(A): int = 1", "a.b: int", "self.a.b: list[int] = []", "(a).b: int", "(a)().b: int = 1"):
+        try:
+            ast.parse(text)
+        except SyntaxError:
+            assert not accepts(grammar, tokenizer.tokenize_str(text)), text
+        else:
+            assert accepts(grammar, tokenizer.tokenize_str(text)), text
 
 
 def test_after_the_return_of_a_function_there_is_only_its_end(tokenizer: LLTokenizer):
