@@ -88,6 +88,7 @@ async def compare(remote: RemoteEngine, streams: int) -> dict[str, float]:
 
 async def aborted_s(remote: RemoteEngine, file: Path) -> float:
     """From a stream's closing to the end of its generation, which writes the file then."""
+    await asyncio.sleep(1.5)  # Modal's containers take one cancellation a second
     async with aclosing(remote.generate(asking(f"forever {file}"))) as events:
         await anext(events)
         began = time.perf_counter()

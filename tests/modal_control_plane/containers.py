@@ -51,7 +51,7 @@ class Container:
         return {call.input_id for call in self.running() if call.is_cancelled} - self.told
 
     async def ContainerHeartbeat(self, _request: api_pb2.ContainerHeartbeatRequest) -> Reply:
-        if not await self.calls.changes.wait_until(self._to_cancel):
+        if not await self.calls.changes.wait_until(self._to_cancel, 14.5):  # the client asks every 15 s
             return {}
         inputs = self._to_cancel()
         self.told |= inputs

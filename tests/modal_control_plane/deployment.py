@@ -202,4 +202,5 @@ class Deployment:
 
     async def FunctionGet(self, request: api_pb2.FunctionGetRequest) -> Reply:
         app, tag = self.app(request.app_name), request.object_tag
-        return {"function_id": app.function_ids[tag], "handle_metadata": app.handle(tag)}
+        known = {"function": app.functions[tag], "handle_metadata": app.handle(tag)}
+        return {"function_id": app.function_ids[tag], **known}

@@ -9,12 +9,11 @@ from tests.modal_control_plane.rpc import Reply
 
 
 class Workspace:
-    """One workspace. Keys and values of its Dicts are what the client pickled."""
+    """One workspace. Keys and values of its Dicts are what the client pickled; `found` has keys that were there."""
 
     def __init__(self) -> None:
         self.dicts: defaultdict[str, dict[bytes, bytes]] = defaultdict(dict)
         self.found: list[bytes] = []
-        """Keys of Dicts that were asked for and were there."""
         self.bill: list[api_pb2.WorkspaceBillingReportItem] = []
 
     async def DictGet(self, request: api_pb2.DictGetRequest) -> Reply:
