@@ -37,15 +37,14 @@ from endpoints.body_limit import BodyLimitMiddleware
 from endpoints.console.problem_pages import ProblemPagesMiddleware
 from endpoints.console.rendering import load_templates
 from endpoints.console.routers import CONSOLE_ROUTERS
-from endpoints.degraded import DegradedHeaderMiddleware
 from endpoints.guard import unguarded_routes
 from endpoints.openai.routers import OPENAI_ROUTERS
 from endpoints.openapi import describe
 from endpoints.overload import OverloadMiddleware
 from endpoints.problems import answer_failure, answer_http_exception, answer_invalid
-from endpoints.rate_limit_headers import RateLimitHeadersMiddleware
 from endpoints.request_id import RequestIdMiddleware
-from endpoints.security_headers import SecurityHeadersMiddleware
+from endpoints.response_headers import ResponseHeadersMiddleware
+from endpoints.security_headers import SECURITY_HEADERS
 from endpoints.services import Services
 from endpoints.trace_context import TraceContextMiddleware
 from endpoints.unexpected_errors import UnexpectedErrorsMiddleware
@@ -126,9 +125,7 @@ def _middleware(web: WebSettings) -> list[Middleware]:
         Middleware(RequestIdMiddleware),
         Middleware(TraceContextMiddleware),
         Middleware(AccessLogMiddleware),
-        Middleware(SecurityHeadersMiddleware),
-        Middleware(RateLimitHeadersMiddleware),
-        Middleware(DegradedHeaderMiddleware),
+        Middleware(ResponseHeadersMiddleware, headers=SECURITY_HEADERS),
         Middleware(
             CORSMiddleware,
             allow_origins=web.cors_origins,

@@ -1,10 +1,11 @@
-"""How middleware adds headers to a response without touching its body."""
+"""Headers that an answer has besides those that the application gives it: added once, whoever they come from."""
 
 from collections.abc import Mapping, Sequence
 
-from starlette.types import Message, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
+_STATE = "response_headers"
 
 
 def raw(headers: Mapping[str, str]) -> RawHeaders:
@@ -12,19 +13,33 @@ def raw(headers: Mapping[str, str]) -> RawHeaders:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
-def adding_headers(send: Send, headers: Mapping[str, str]) -> Send:
-    """A `send` that adds `headers` (lower-case names) to the response unless the application has set them itself."""
-    return adding_raw_headers(send, raw(headers))
+def answer_with(scope: Scope, headers: Mapping[str, str]) -> None:
+    """The answer to this request will have `headers` (lower-case names), unless the application sets them itself."""
+    scope.setdefault("state", {}).setdefault(_STATE, {}).update(raw(headers))
 
 
-def adding_raw_headers(send: Send, headers: RawHeaders) -> Send:
-    """As `adding_headers`, for those that are the same on every response."""
+class ResponseHeadersMiddleware:
+    """Adds `headers` to every response, and to each what the request was to be answered with (`answer_with`).
 
-    async def send_with_headers(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            own = message.get("headers", ())
-            present = {name for name, _ in own}
-            message["headers"] = [*own, *(pair for pair in headers if pair[0] not in present)]
-        await send(message)
+    Those that a response has set itself it keeps.
+    """
 
-    return send_with_headers
+    def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
+        self.app = app
+        self._always = dict(raw(headers))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                own = message.get("headers", ())
+                added = {**self._always, **scope.get("state", {}).get(_STATE, {})}
+                for name, _ in own:
+                    added.pop(name, None)
+                message["headers"] = [*own, *added.items()]
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)

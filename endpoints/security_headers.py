@@ -1,9 +1,5 @@
 """What browsers are told to refuse on our behalf (OWASP Secure Headers), on every response."""
 
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from endpoints.response_headers import adding_raw_headers, raw
-
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -23,19 +19,3 @@ SECURITY_HEADERS = {
     # Answers belong to one caller; what may be shared (assets, the schema) says so itself.
     "cache-control": "no-store",
 }
-
-
-_RAW = raw(SECURITY_HEADERS)
-
-
-class SecurityHeadersMiddleware:
-    """Adds `SECURITY_HEADERS`; a response that sets one of them itself keeps its own."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        await self.app(scope, receive, adding_raw_headers(send, _RAW))

@@ -9,7 +9,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, format_span_
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from endpoints.access_log import CLIENT_CLOSED_REQUEST
-from endpoints.response_headers import adding_headers
+from endpoints.response_headers import answer_with
 from infra import telemetry
 from infra import telemetry_names as names
 
@@ -45,7 +45,7 @@ class TraceContext:
 
 
 class TraceContextMiddleware:
-    """Makes the request a span: puts `trace` into the scope's state and `traceparent` into the response.
+    """Makes the request a span: puts `trace` into the scope's state, and has the response say its `traceparent`.
 
     What is traced inside the request, here or in an engine elsewhere, is the span's child.
     """
@@ -64,15 +64,15 @@ class TraceContextMiddleware:
             span = telemetry.tracer().start_span(_method(scope), kind=SpanKind.SERVER)
         trace = _own(span, parent)
         scope.setdefault("state", {})["trace"] = trace
-        with_header = adding_headers(send, {HEADER: str(trace)})
+        answer_with(scope, {HEADER: str(trace)})
         if not span.is_recording():
             # What is inside carries the trace's ids on, for logs and for what is elsewhere.
             with telemetry.carrying(trace.trace_id, trace.span_id, sampled=trace.sampled):
-                await self._unsampled(scope, receive, with_header, trace, parent)
+                await self._unsampled(scope, receive, send, trace, parent)
             return
         with telemetry.within(span):
             try:
-                await self.app(scope, receive, _describing(span, scope, with_header))
+                await self.app(scope, receive, _describing(span, scope, send))
             except BaseException as error:
                 telemetry.note_error(span, error)
                 raise

@@ -168,6 +168,9 @@ class Ledger:
         self._database = database
         self._acting = acting
         self._limits = limits
+        generations = _bucket("generations", limits.generations_per_minute, MINUTE_S)
+        self._of_usual = _defaults(limits, generations)
+        self._of_expensive = _defaults(limits, generations, _bucket("expensive", limits.expensive_per_hour, HOUR_S))
         # By reservation, until it is settled or released; the oldest are those that never could be.
         self._under_way: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
@@ -178,15 +181,7 @@ class Ledger:
         After `DatabaseUnavailable`, or a cancellation, that is not known: `release` what may have been.
         """
         description = {**vars(work), "key_id": caller.key_id}
-        policies = [_bucket("generations", self._limits.generations_per_minute, MINUTE_S)]
-        if description.pop("expensive"):
-            policies.append(_bucket("expensive", self._limits.expensive_per_hour, HOUR_S))
-        limits = {
-            "daily_budget_usd": self._limits.daily_budget_usd,
-            "monthly_budget_usd": self._limits.monthly_budget_usd,
-            "concurrent": self._limits.concurrent_generations,
-            "policies": policies,
-        }
+        limits = self._of_expensive if description.pop("expensive") else self._of_usual
         arguments = {"p_id": description.pop("id"), "p_work": description, "p_limits": limits}
         self._under_way[work.id] = description
         while len(self._under_way) > MOST_UNDER_WAY:
@@ -289,6 +284,16 @@ class Ledger:
             "outcome": outcome,
             "work": self._under_way.get(reservation_id),
         }
+
+
+def _defaults(limits: LimitSettings, *policies: dict[str, str | int]) -> dict[str, Any]:
+    """What `admit` goes by where the operator has set nothing else for a user."""
+    return {
+        "daily_budget_usd": limits.daily_budget_usd,
+        "monthly_budget_usd": limits.monthly_budget_usd,
+        "concurrent": limits.concurrent_generations,
+        "policies": policies,
+    }
 
 
 def _bucket(policy: str, quota: int, window_s: int) -> dict[str, str | int]:

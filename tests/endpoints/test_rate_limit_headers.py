@@ -3,7 +3,8 @@
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
-from endpoints.rate_limit_headers import RateLimitHeadersMiddleware, counted
+from endpoints.rate_limit_headers import counted
+from endpoints.response_headers import ResponseHeadersMiddleware
 from functions.ledger import RateState
 from tests.endpoints.asgi import client_of, hello
 
@@ -17,7 +18,7 @@ async def answered(*limits: RateState) -> dict[str, str]:
         counted(Request(scope), limits)
         await hello(scope, receive, send)
 
-    async with client_of(RateLimitHeadersMiddleware(app)) as client:
+    async with client_of(ResponseHeadersMiddleware(app, {})) as client:
         return {name: value for name, value in (await client.get("/")).headers.items() if "ratelimit" in name}
 
 
@@ -30,7 +31,7 @@ async def test_an_answer_says_what_is_left_of_each_rate():
 
 async def test_of_what_was_not_counted_nothing_is_said():
     assert await answered() == {}
-    async with client_of(RateLimitHeadersMiddleware(hello)) as client:
+    async with client_of(ResponseHeadersMiddleware(hello, {})) as client:
         assert "ratelimit" not in (await client.get("/")).headers
 
 
@@ -47,5 +48,5 @@ async def test_what_is_no_request_passes_as_it_is():
         raise AssertionError
 
     scope = {"type": "lifespan"}
-    await RateLimitHeadersMiddleware(app)(scope, receive, send)
+    await ResponseHeadersMiddleware(app, {})(scope, receive, send)
     assert seen == [scope, receive, send]

@@ -3,6 +3,7 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from endpoints.request_id import RequestIdMiddleware
+from endpoints.response_headers import ResponseHeadersMiddleware
 from endpoints.unexpected_errors import UnexpectedErrorsMiddleware
 from tests.endpoints.asgi import client_of
 
@@ -11,7 +12,7 @@ async def test_a_defect_is_a_problem_without_its_details_and_a_traceback_in_the_
     async def broken(scope: Scope, receive: Receive, send: Send) -> None:
         raise ZeroDivisionError("the secret is 42")
 
-    app = RequestIdMiddleware(UnexpectedErrorsMiddleware(broken))
+    app = RequestIdMiddleware(ResponseHeadersMiddleware(UnexpectedErrorsMiddleware(broken), {}))
     with structlog.testing.capture_logs() as logs:
         async with client_of(app) as client:
             response = await client.get("/x", headers={"x-request-id": "abc"})
