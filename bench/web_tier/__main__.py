@@ -23,7 +23,6 @@ from bench.web_tier.litellm_proxy import litellm
 from bench.web_tier.load import closed_loop
 from bench.web_tier.measuring import Row, capacities, latencies, medians, ratio
 from bench.web_tier.phases import FILE
-from bench.web_tier.process_time import processor_seconds
 from bench.web_tier.servers import OTHER_CORES, caller_with_key, place_of, serving
 
 RESULT = Path(__file__).resolve().parents[2] / "bench" / "results" / "web_tier.json"
@@ -60,17 +59,14 @@ async def measure(stack: Stack, directory: Path, options: Any) -> dict[str, Any]
     async with serving("ours_in_phases", place, key) as server:
         await closed_loop(server.target, clients=1, requests=WARM)
         os.kill(server.pid, signal.SIGUSR1)
-        before = processor_seconds(server.pid)
         await closed_loop(server.target, clients=1, requests=IN_PHASES)
-        total = (processor_seconds(server.pid) - before) / IN_PHASES * 1e6
     spent = json.loads((directory / FILE).read_text())
     phases = {name: round(seconds / IN_PHASES * 1e6, 1) for name, seconds in spent.items()}
-    phases["HTTP"] = round(total - sum(us for name, us in phases.items() if name != "HTTP"), 1)
     return {
         "rows": rows,
         "import": await asyncio.to_thread(_import_cost),
         "rate_s": round(rate, 1),
-        "phases_us": {**phases, "all": round(total, 1)},
+        "phases_us": {**phases, "all": round(sum(phases.values()), 1)},
         "litellm_to_ours": ratio(rounds["litellm"], rounds["ours"]),
         "ours_to_bare_with_database": ratio(rounds["ours"], rounds["bare_with_database"]),
         "p50_to_litellm": round(times["ours"]["p50_ms"] / times["litellm"]["p50_ms"], 3),

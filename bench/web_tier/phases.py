@@ -1,7 +1,7 @@
 """Where a request's processor time goes: the event loop's thread time in each step, less that of the steps within it.
 
 One thing at a time: a request, or the settling of the fifty before it, waits for the one that is under way. So no time
-is counted twice, and what is left of the process's whole time is what serves HTTP around the application.
+is counted twice, and the steps add up to the whole.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import signal
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,6 +30,8 @@ from endpoints.settlements import Settlements
 from functions.ledger import Ledger
 
 FILE = "phases.json"
+HTTP = "HTTP"
+"""What is done in no step: uvicorn and the event loop around the application."""
 AWAITED = (
     (guard, "_known_caller", "auth"),
     (JsonRequest, "json", "validate"),
@@ -47,7 +49,12 @@ class Clock:
         self.spent: dict[str, float] = defaultdict(float)
         self.one_at_a_time = asyncio.Lock()
         self._steps: list[str] = []
-        self._since = 0.0
+        self._since = time.thread_time()
+
+    def restart(self) -> None:
+        """Count from now."""
+        self.spent.clear()
+        self._since = time.thread_time()
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -78,16 +85,15 @@ class Clock:
 
     def _charge(self) -> None:
         now = time.thread_time()
-        if self._steps:
-            self.spent[self._steps[-1]] += now - self._since
+        self.spent[self._steps[-1] if self._steps else HTTP] += now - self._since
         self._since = now
 
 
 @asynccontextmanager
 async def ours_in_phases(place: Place) -> AsyncIterator[ASGIApp]:
-    """Ours, with a clock around its steps; SIGUSR1 sets it back, and seconds of each are in a file at the end."""
+    """Ours, with a clock around its steps; SIGUSR1 sets it back, and what they took is in a file at the end."""
     clock = Clock()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, clock.spent.clear)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, clock.restart)
     for owner, attribute, name in AWAITED:
         setattr(owner, attribute, clock.awaited(getattr(owner, attribute), name))
     JSONResponse.render = clock.called(JSONResponse.render, "serialise")
@@ -100,13 +106,10 @@ async def ours_in_phases(place: Place) -> AsyncIterator[ASGIApp]:
 
 
 def _one_at_a_time(clock: Clock, app: ASGIApp) -> ASGIApp:
-    timed = _sending(clock, lambda _, *arguments: app(*arguments), "middlewares", "HTTP")
+    timed = _sending(clock, lambda _, *arguments: app(*arguments), "middlewares", HTTP)
 
     async def one(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await app(scope, receive, send)
-            return
-        async with clock.one_at_a_time:
+        async with clock.one_at_a_time if scope["type"] == "http" else nullcontext():
             await timed(None, scope, receive, send)
 
     return one
@@ -116,6 +119,9 @@ def _sending(clock: Clock, app: Any, name: str, sending: str) -> Any:
     """A method that is an application: its time is `name`'s, that of what it sends is `sending`'s."""
 
     async def timed(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":  # the application's life is no step
+            await app(self, scope, receive, send)
+            return
         with clock.step(name):
             await app(self, scope, receive, clock.awaited(send, sending))
 
