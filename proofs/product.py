@@ -122,10 +122,6 @@ class Product:
         said = self.log() + (self.state.parent / "serve.log").read_text()
         return [name for name, secret in self.secrets().items() if secret in said]
 
-    def resident_mib(self) -> int:
-        """Of all of its processes together."""
-        return sum(self.processes().values()) // 1024
-
     def processes(self) -> dict[int, int]:
         """Resident KiB of the server and of every process below it."""
         found: dict[int, int] = {}
