@@ -215,6 +215,7 @@ def test_each_constraint_is_told_where_it_is_enforced(
         ([{**MUST, "calls": ["mine.x"]}, {"type": "allow_imports", "modules": ["os"]}], None),
         ([{"type": "must_contain", "text": "ab\nabcd"}, SHORT], {"must_contain", "max_line_length"}),
         ([{"type": "must_contain", "text": "ab\nabc"}, SHORT], None),
+        ([{"type": "must_contain", "text": "ab"}, {"type": "must_contain", "text": "b"}], None),
     ],
 )  # fmt: skip
 def test_what_excludes_each_other_is_proved_by_those_alone(rules: list[dict[str, Any]], proof: set[str] | None):

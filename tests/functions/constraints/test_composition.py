@@ -84,6 +84,82 @@ def test_bounds_that_nothing_keeps_leave_the_values_of_other_types():
         merged([{"type": "integer"}, bounds])
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "together"),
+    [
+        ({"allOf": [{"minimum": 1}]}, {"allOf": [{"maximum": 2}]}, {"allOf": [{"minimum": 1}, {"maximum": 2}]}),
+        ({"pattern": "a"}, {"pattern": "b"}, {"pattern": "a", "allOf": [{"pattern": "b"}]}),
+        ({"pattern": "a", "allOf": [{}]}, {"pattern": "b"}, {"pattern": "a", "allOf": [{}, {"pattern": "b"}]}),
+        ({"title": "x"}, {"title": "y", "description": "z"}, {"title": "x", "description": "z"}),
+        ({"minLength": 1, "maxItems": 3}, {"minLength": 2, "maxItems": 2}, {"minLength": 2, "maxItems": 2}),
+        ({"type": ["integer", "null"]}, {"type": ["null", "number"]}, {"type": ["integer", "null"]}),
+        ({"type": "number"}, {"type": "integer"}, {"type": "integer"}),
+        ({"type": "string"}, {"type": ["string", "null"]}, {"type": "string"}),
+        ({"enum": [1, 2, 3]}, {"enum": [3, 2]}, {"enum": [2, 3]}),
+        ({"enum": [1, 2]}, {"const": 2}, {"const": 2}),
+        ({"$defs": {"a": {}}}, {"$defs": {"a": {}, "b": True}}, {"$defs": {"a": {}, "b": True}}),
+        ({"definitions": {"a": {}}}, {}, {"definitions": {"a": {}}}),
+        ({"items": {"type": "string"}}, {"items": {"type": "null"}}, {"items": False}),
+        ({"items": {"minimum": 1}}, {"items": True}, {"items": {"minimum": 1}}),
+        ({"items": [{}]}, {"items": {"minimum": 1}}, {}),
+        (
+            {"properties": {"a": {"type": "string"}}, "required": ["b"]},
+            {"properties": {"a": {"type": "null"}, "b": True}, "required": ["b"]},
+            {"properties": {"a": False, "b": True}, "required": ["b"]},
+        ),
+        (
+            {"properties": {"a": True}, "additionalProperties": {"minimum": 1}},
+            {"properties": {"b": {"maximum": 3}}, "additionalProperties": False},
+            {"properties": {"a": False, "b": {"minimum": 1, "maximum": 3}}, "additionalProperties": False},
+        ),
+        (
+            {"additionalProperties": {"type": "null"}},
+            {"additionalProperties": {"type": "string"}},
+            {"additionalProperties": False},
+        ),
+    ],
+)
+def test_two_schemas_are_one(one: Any, other: Any, together: Any):
+    assert merged([one, other]) == together
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "why"),
+    [
+        (True, False, "nothing is allowed at the root"),
+        (
+            {"properties": {"a": {"const": 1}}},
+            {"properties": {"a": False}, "required": ["a"]},
+            "/a is required, and noth",
+        ),
+        ({"type": "string"}, {"type": ["null", "array"]}, "the root would be string, and null or array"),
+        ({"$defs": {"a": {"minimum": 1}}}, {"$defs": {"a": {}}}, "/\\$defs/a means two things"),
+        ({"enum": [1]}, {"enum": ["1"]}, "no value is left for the root"),
+        ({"type": "string", "minLength": 3}, {"maxLength": 2}, "at least 3 and at most 2"),
+        ({"type": "array", "minItems": 3}, {"maxItems": 2}, "at least 3 and at most 2"),
+        ({"type": "number", "exclusiveMinimum": 2}, {"maximum": 2}, "at least 2 and at most 2"),
+        ({"type": "integer", "minimum": 2}, {"exclusiveMaximum": 2}, "at least 2 and at most 2"),
+    ],
+)
+def test_nothing_is_left_of_schemas_that_exclude_each_other(one: Any, other: Any, why: str):
+    with pytest.raises(NothingLeft, match=why):
+        merged([one, other])
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "minLength": 2, "maxLength": 2},
+        {"type": "integer", "minimum": 2, "maximum": 2},
+        {"type": "array", "minItems": 2, "maxItems": 2},
+        {"type": "number", "exclusiveMinimum": 1, "maximum": 2},
+        {"minLength": 3, "maxLength": 2},
+    ],
+)
+def test_bounds_that_leave_a_value_are_kept(schema: dict[str, Any]):
+    assert merged([{}, schema]) == schema
+
+
 def test_true_is_not_one():
     for one, other in (({"enum": [1, 0]}, {"enum": [True]}), ({"const": True}, {"const": 1})):
         with pytest.raises(NothingLeft):

@@ -51,6 +51,8 @@ async def test_what_parts_ask_for_together_can_be_written(
         {"allOf": [{"$ref": "#/definitions/one"}, {"$ref": "other.json"}, True], **DEFINED},
         {"properties": {"allOf": {"type": "string"}}, "const": {"allOf": [ONE, OTHER]}},
         {"allOf": {}, "anyOf": [1, []], "properties": []},
+        {"allOf": [{"$ref": "#/definitions/none"}, {"$ref": "#/definitions/one/type/x"}, ONE], **DEFINED},
+        {"allOf": [{"$ref": "#/definitions/a"}, ONE], "definitions": {"a": {"$ref": "#/definitions/b"}, "b": OTHER}},
     ],
 )
 def test_what_needs_no_names_stays_as_it_is(schema: dict[str, Any]):
