@@ -22,9 +22,9 @@ from proofs.mutants.trials import HOME, Bench
 from proofs.tools import ROOT
 
 SEED = 10
-BASE_LIMIT_S = 120.0
+BASE_LIMIT_S = 30.0
 WHOLE_LIMIT_S = 1800.0
-NEAREST_S = 20.0
+NEAREST_S = 10.0
 """So long a mutant's tests may run on the code as it is: it is tried by the nearest ones."""
 LEAST_BRANCHES_PERCENT = 95
 OUTSIDE = ""
@@ -46,14 +46,17 @@ def main() -> int:
         for name in asked.groups or list(GROUPS):
             base = _base(benches, name, GROUPS[name])
             measured |= base["coverage"]
-            if not asked.coverage:
-                results += _tried(benches, GROUPS[name], base, asked, figures)
+            figures.note_branches(base["coverage"])
+            for path in GROUPS[name].modules if not asked.coverage else ():
+                if path in (asked.modules or [path]):
+                    module = Module(path, (ROOT / path).read_text())
+                    figures.possible[path] = len(module)
+                    tried = _tried(benches, _chosen(module, GROUPS[name], asked, figures), base, asked.minutes)
+                    figures.replace(tried, again=asked.again or bool(asked.keys))
+                    results += tried
+                    if asked.write:
+                        figures.write()
     print(coverage_table(measured))
-    figures.replace(results, again=asked.again)
-    figures.branches |= {
-        path: {name: each[name] for name in ("branches", "missing_branches", "percent", "missing", "partial")}
-        for path, each in measured.items()
-    }
     for each in unexplained(results):
         print(f"\n{each.key} {each.path}:{each.line} {each.function} [{each.operator}] {each.ended}")
         print(f"  - {each.before}\n  + {each.after}")
@@ -84,22 +87,17 @@ def _base(benches: Benches, name: str, group: Group) -> dict[str, Any]:
     return base
 
 
-def _tried(
-    benches: Benches, group: Group, base: dict[str, Any], asked: argparse.Namespace, figures: Figures
-) -> list[Tried]:
-    chosen: list[Mutant] = []
-    for path in group.modules:
-        if asked.modules and path not in asked.modules:
-            continue
-        module = Module(path, (ROOT / path).read_text())
-        figures.possible[path] = len(module)
-        if asked.again:
-            chosen += module.chosen({each.key for each in figures.tried if each.survived})
-        elif asked.keys:
-            chosen += module.chosen(asked.keys)
-        else:
-            chosen += module.sample(asked.sample or group.sample, asked.seed)
-    deadline = time.monotonic() + asked.minutes * 60
+def _chosen(module: Module, group: Group, asked: argparse.Namespace, figures: Figures) -> list[Mutant]:
+    if asked.again:
+        return module.chosen({each.key for each in figures.tried if each.survived})
+    if asked.keys:
+        return module.chosen(asked.keys)
+    return module.sample(asked.sample or group.sample, asked.seed)
+
+
+def _tried(benches: Benches, chosen: Sequence[Mutant], base: dict[str, Any], minutes: float) -> list[Tried]:
+    """What came of those that are tried within `minutes`."""
+    deadline = time.monotonic() + minutes * 60
 
     def one(mutant: Mutant) -> Tried | None:
         bench = benches.get()
@@ -115,7 +113,7 @@ def _tried(
         )
         return tried
 
-    with ThreadPoolExecutor(asked.workers) as pool:
+    with ThreadPoolExecutor(benches.qsize()) as pool:
         return [each for each in pool.map(one, chosen) if each is not None]
 
 
@@ -159,7 +157,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--coverage", action="store_true", help="measure the branches, and try no mutant")
     parser.add_argument("--write", action="store_true", help="write docs/mutants.md and docs/mutants.json")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=60, help="for the mutants of one group")
+    parser.add_argument("--minutes", type=float, default=15, help="for the mutants of one module")
     parser.add_argument("--sample", type=int, help="mutants of each module, in the place of the group's")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--again", action="store_true", help="those alone that have survived, by the kept figures")

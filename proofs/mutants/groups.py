@@ -53,7 +53,10 @@ GROUPS = {
         ),
         (
             "tests/endpoints/test_admission.py",
+            "tests/endpoints/test_admitted_work.py",
+            "tests/endpoints/test_letting_begin.py",
             "tests/endpoints/test_outcomes.py",
+            "tests/endpoints/test_rate_limit_headers.py",
             "tests/endpoints/test_degraded_mode.py",
             "tests/functions/test_degraded_mode.py",
             "tests/functions/test_local_allowance.py",
@@ -62,8 +65,12 @@ GROUPS = {
         40,
     ),
     "settlement": Group(
-        ("functions/ledger.py", "functions/usage_outbox.py"),
+        ("endpoints/afterwards.py", "endpoints/settlements.py", "functions/ledger.py", "functions/usage_outbox.py"),
         (
+            "tests/endpoints/test_admitted_work.py",
+            "tests/endpoints/test_letting_begin.py",
+            "tests/endpoints/test_settlements.py",
+            "tests/functions/test_settling_together.py",
             "tests/functions/test_usage_outbox.py",
             "tests/functions/test_ledger.py",
             "tests/functions/test_ledger_records.py",

@@ -138,13 +138,13 @@ class _Visitor(cst.CSTVisitor):
 
 
 def _left_out(node: cst.CSTNode) -> bool:  # noqa: PLR0911 - one case for each kind
-    """Annotations, decorators, imports, docstrings, logging, and calls that say how something is declared."""
+    """Annotations, decorators, imports, docstrings, logging, declarations, and `strict=`: what cannot be otherwise."""
     match node:
         case cst.Annotation() | cst.Decorator() | cst.Import() | cst.ImportFrom():
             return True
         case cst.Expr(value=cst.SimpleString() | cst.ConcatenatedString()):
             return True
-        case cst.Param(default=cst.Integer() | cst.Float()):
+        case cst.Param(default=cst.Integer() | cst.Float()) | cst.Arg(keyword=cst.Name(value="strict")):
             return True
         case cst.Subscript(value=cst.Name(value="Literal")):
             return True
@@ -166,7 +166,8 @@ def _mutations(node: cst.CSTNode) -> Iterator[tuple[str, cst.CSTNode]]:
             if operator is operator_string:
                 mutated = mutated[:1]  # its other two change the case
             if operator is operator_arg_removal and isinstance(node, cst.Call) and len(node.args) > 1:
-                mutated = mutated[-len(node.args) :]  # an argument left out, rather than None
+                left_out = zip(node.args, mutated[-len(node.args) :], strict=True)  # rather than None in its place
+                mutated = [call for argument, call in left_out if not _left_out(argument)]
             yield from ((name, each) for each in mutated)
     match node:
         case cst.Expr(value=cst.Call() | cst.Await()):

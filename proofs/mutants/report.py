@@ -67,6 +67,11 @@ class Figures:
         kept = [each for each in self.tried if each.key not in keys and (again or each.path not in paths)]
         self.tried = sorted([*kept, *results], key=lambda each: (each.path, each.line, each.key))
 
+    def note_branches(self, measured: Mapping[str, dict[str, Any]]) -> None:
+        """Of each measured module, how many branches there are and which are not taken."""
+        names = ("branches", "missing_branches", "percent", "missing", "partial")
+        self.branches |= {path: {name: each[name] for name in names} for path, each in measured.items()}
+
     def write(self) -> None:
         """Into the file, and its table into the document, between its marks."""
         kept = {

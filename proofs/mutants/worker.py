@@ -1,10 +1,11 @@
 """`python -m proofs.mutants.worker`, in a copy of the tree: runs tests again and again, each time in a fork.
 
-The fork has Postgres running, migrated, and what others wrote imported; of ours it imports everything anew, the mutant
-among it. One request a line on standard input, as JSON (`Trial`); one answer a line.
+The fork has Postgres running, migrated, and the product imported; anew it imports the mutant and what imports that.
+One request a line on standard input, as JSON; one answer a line.
 """
 
 import asyncio
+import gc
 import importlib
 import json
 import os
@@ -16,7 +17,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-OURS = {"endpoints", "functions", "infra", "tests", "modal_app"}
+import grimp
+
+OURS = ("endpoints", "functions", "infra")
+ENTRIES = ("endpoints.app", "endpoints.composition", "functions.reverse", "infra.local.gateway", "infra.local.model")
 OTHERS = ("pytest", "pytest_asyncio", "pytest_timeout", "coverage", "hypothesis.strategies", "asyncpg", "fastapi")
 OTHERS += ("httpx", "httpx_aiohttp", "supabase", "structlog", "jwt", "jsonschema", "llguidance", "uvicorn", "jinja2")
 OTHERS += ("tree_sitter_python", "tree_sitter_typescript", "opentelemetry.sdk.trace", "opentelemetry.sdk.metrics")
@@ -26,9 +30,10 @@ POLL_S = 0.02
 
 def main() -> None:
     sys.path[0] = os.getcwd()  # noqa: PTH109 - before our own packages are found
-    for name in OTHERS:
+    for name in OTHERS + ENTRIES:
         with suppress(ImportError):
             importlib.import_module(name)
+    graph = grimp.build_graph(*OURS, cache_dir=None)
     from infra.local.postgres import EmbeddedPostgres  # noqa: PLC0415 - once the path is right
     from tests.database_fixtures import TEMPLATE, execute, scratch_directory  # noqa: PLC0415
 
@@ -37,9 +42,11 @@ def main() -> None:
         server.start()
         asyncio.run(_prepare(server, TEMPLATE, execute))
         lent = {"directory": str(directory / "postgres"), "port": server.port, "template": TEMPLATE}
+        gc.collect()
+        gc.freeze()  # what forks share stays shared
         print(json.dumps({"ready": True}), flush=True)
         for line in sys.stdin:
-            answer = _tried(json.loads(line), lent)
+            answer = _tried(json.loads(line), lent, graph)
             asyncio.run(_drop_left_over(server))
             print(json.dumps(answer), flush=True)
         server.stop()
@@ -69,7 +76,7 @@ async def _drop_left_over(server: Any) -> None:
         await connection.close()
 
 
-def _tried(trial: dict[str, Any], lent: dict[str, Any]) -> dict[str, Any]:
+def _tried(trial: dict[str, Any], lent: dict[str, Any], graph: grimp.ImportGraph) -> dict[str, Any]:
     """What came of it: `ended` is passed, failed, broken (nothing could be collected) or endless."""
     path = Path(trial["path"]) if trial.get("path") else None
     original = path.read_bytes() if path else b""
@@ -79,10 +86,14 @@ def _tried(trial: dict[str, Any], lent: dict[str, Any]) -> dict[str, Any]:
     if path:
         path.write_text(trial["source"])
         os.utime(path, (0, time.time_ns() // 1_000_000_000 % 1_000_000))  # no compiled file is of this time
+    changed = [trial["path"]] if path else trial["measured"]
+    anew = {name.removesuffix(".py").replace("/", ".") for name in changed}
+    for name in list(anew):
+        anew |= graph.find_downstream_modules(name)
     began = time.monotonic()
     child = os.fork()
     if child == 0:
-        _run_in_fork(trial, lent, answer_file, log_file)
+        _run_in_fork(trial, lent, anew, answer_file, log_file)
     ended = _ended_within(child, trial["limit_s"])
     if path and times:
         path.write_bytes(original)
@@ -109,7 +120,9 @@ def _ended_within(child: int, limit_s: float) -> int | None:
     return status
 
 
-def _run_in_fork(trial: dict[str, Any], lent: dict[str, Any], answer_file: Path, log_file: Path) -> None:
+def _run_in_fork(
+    trial: dict[str, Any], lent: dict[str, Any], anew: set[str], answer_file: Path, log_file: Path
+) -> None:
     os.setsid()
     log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -118,7 +131,10 @@ def _run_in_fork(trial: dict[str, Any], lent: dict[str, Any], answer_file: Path,
     os.dup2(log, 2)
     status = 3
     try:
-        for name in [name for name in sys.modules if name.partition(".")[0] in OURS]:
+        for name in [name for name in sys.modules if name in anew or name.partition(".")[0] == "tests"]:
+            package, _, last = name.rpartition(".")
+            if package in sys.modules:
+                vars(sys.modules[package]).pop(last, None)  # where `from package import name` looks first
             del sys.modules[name]
         sys.dont_write_bytecode = trial.get("path") is not None
         import pytest  # noqa: PLC0415
