@@ -134,11 +134,12 @@ def _one(bench: Bench, mutant: Mutant, base: dict[str, Any]) -> Tried:
 def _nearest(seconds: Mapping[str, float], lines: Mapping[str, Sequence[str]], ran: Sequence[str]) -> list[str]:
     """Of the tests that ran the line the quickest, as many as run in `NEAREST_S`.
 
-    Of a line that ran at import, those that run most of the module's lines for their time.
+    Of a line that ran at import, those that run most of the module's lines for their time; of a module that does
+    nothing else, the group's quickest.
     """
     reached = Counter(test for tests in lines.values() for test in tests if test)
     if OUTSIDE in ran:
-        near = sorted(reached, key=lambda test: reached[test] / (seconds.get(test, 0.0) + 0.1), reverse=True)
+        near = sorted(reached or seconds, key=lambda test: reached[test] / (seconds.get(test, 0.0) + 0.1), reverse=True)
     else:
         near = sorted(ran, key=lambda test: seconds.get(test, 0.0))
     nearest: list[str] = []
