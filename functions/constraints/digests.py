@@ -19,9 +19,7 @@ def packed(stated: ConstraintSet, language: Language, *, is_code: bool, optimize
     """The set and its options as bytes; the same for equal ones."""
     options = {"language": language, "is_code": is_code, "optimize": optimize}
     constraints = stated.model_dump(mode="json", by_alias=True)
-    return json.dumps({**options, "set": constraints}, sort_keys=False, ensure_ascii=False).encode(
-        errors="surrogatepass"
-    )
+    return json.dumps({**options, "set": constraints}, ensure_ascii=False).encode(errors="surrogatepass")
 
 
 def unpacked(content: bytes) -> tuple[ConstraintSet, Language, bool, bool]:
