@@ -33,6 +33,8 @@ def naming(name: str, **patterns: str) -> dict[str, Any]:
 
 NO_EVAL = stated({"type": "forbid_calls", "calls": ["eval"]})
 SHORT = stated({"type": "max_lines", "max": 2})
+DEEP = "".join(f"{'    ' * level}if x:\n" for level in range(20)) + " " * 80 + "x"
+"""Python, but deeper than any code is let nest."""
 WORD = regex("[a-z]+", "word")
 
 
@@ -180,6 +182,8 @@ async def test_a_text_that_exceeds_its_limits_breaks_that(
         ([stated({"type": "examples", "good": ["x=1"], "bad": ["eval(x)"]}), NO_EVAL], None),
         ([stated({"type": "examples", "bad": ["x = 1"]}), NO_EVAL], {"examples"}),
         ([stated({"type": "examples", "good": ["AB"]}), WORD], {"examples", "word"}),
+        ([stated({"type": "examples", "good": [DEEP]}), NO_EVAL], {"examples"}),
+        ([stated({"type": "examples", "good": ["xy"]}), stated({"type": "must_contain", "text": "y"})], None),
         ([stated({"type": "examples", "good": ["def f():\n  x = (1,\n 2)"]}), NO_EVAL], None),
     ],
 )
