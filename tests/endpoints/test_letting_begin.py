@@ -164,7 +164,7 @@ async def test_while_the_ledger_is_away_this_server_lets_work_begin_for_whom_it_
     first = await server.begin()
     assert isinstance(first, ByServer)
     assert [limit.policy for limit in first.limits] == ["degraded"]
-    assert server.request.state.without_database
+    assert dict(server.request.state.response_headers)[b"service-mode"] == b"degraded"
     assert server.degraded.is_away
     await server.begin(work_of(0.25))
     assert [what for what, _ in server.books.calls] == ["admit"], "nobody waits again for what has just failed"

@@ -84,7 +84,8 @@ async def test_the_first_that_passes_ends_the_others_and_what_was_written_is_cou
     implemented = await forward.implement(ir, candidates=4, repairs=2, progress=progress)
     assert implemented.passed, told
     assert implemented.best.fate == "passed"
-    assert told[-1] == implemented.best.as_json(), "nothing is told after the one that passed"
+    assert implemented.best.as_json() in told
+    assert told[-1]["passed"], "what is told after one that passed has ended in the same moment"
     assert [candidate.index for candidate in implemented.candidates] == [0, 1, 2, 3]
     assert {candidate.round for candidate in implemented.candidates} == {0}
     assert implemented.usage.completion_tokens == sum(candidate.tokens for candidate in implemented.candidates) > 0
