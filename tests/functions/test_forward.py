@@ -85,7 +85,6 @@ async def test_the_first_that_passes_ends_the_others_and_what_was_written_is_cou
     assert implemented.passed, told
     assert implemented.best.fate == "passed"
     assert implemented.best.as_json() in told
-    assert told[-1]["passed"], "what is told after one that passed has ended in the same moment"
     assert [candidate.index for candidate in implemented.candidates] == [0, 1, 2, 3]
     assert {candidate.round for candidate in implemented.candidates} == {0}
     assert implemented.usage.completion_tokens == sum(candidate.tokens for candidate in implemented.candidates) > 0
