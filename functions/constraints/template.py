@@ -114,10 +114,6 @@ class Grammar:
         drop_impossible(remaining)
         return Grammar(remaining, self.bits, {**self.limits, **(limits or {})}, self.words)
 
-    def parameter(self, *flags: str) -> str:
-        """The parameter in which these flags are set, and nothing else."""
-        return hex(sum(self.bits[flag].mask for flag in flags))
-
 
 @cache
 def load(name: str) -> Grammar:
