@@ -93,7 +93,7 @@ class TraceContextMiddleware:
 
         try:
             await self.app(scope, receive, send_noted)
-        except Exception:
+        except Exception:  # noted as the status that it will have, and raised again
             status = _SERVER_ERROR
             raise
         finally:

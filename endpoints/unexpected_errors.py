@@ -30,7 +30,7 @@ class UnexpectedErrorsMiddleware:
 
         try:
             await self.app(scope, receive, send_noted)
-        except Exception:
+        except Exception:  # whatever was not foreseen: logged, and answered as a problem document
             self.log.exception("unexpected error", method=scope["method"], started=started)
             if started:
                 raise

@@ -126,7 +126,7 @@ def digest() -> str:
 
 
 def _body(text: str, tokens: int) -> Body:
-    """Without a seed: with one, prompts that are not read in one step end `vllm serve` 0.32 on a CPU."""
+    """Without a seed: with one, prompts that are not read in one step end vLLM 0.32 as it is on a CPU."""
     return {
         "messages": [{"role": "user", "content": text}],
         "max_tokens": tokens,
