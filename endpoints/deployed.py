@@ -13,8 +13,8 @@ from functions.embeddings import Embedder
 from functions.generation import EngineClient
 from functions.sandbox import Sandbox
 from functions.weights import complete_weights
-from infra.garbage import keep_what_is_loaded
 from infra.logging_setup import configure_logging
+from infra.memory import give_back_what_was_large, keep_what_is_loaded
 from infra.settings import Settings, load_secrets, load_telemetry_export
 from infra.telemetry_export import exported
 
@@ -36,6 +36,7 @@ def deployed_app(
     @asynccontextmanager
     async def lifespan(outer: Starlette) -> AsyncIterator[None]:
         configure_logging()
+        give_back_what_was_large()
         tokenizer = complete_weights(settings.engine, settings.environment) / "tokenizer.json"
         with exported("lift-sys-web", settings.environment, settings.telemetry, load_telemetry_export()):
             composed = compose(

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from functions.code_fences import fenced
 from functions.constraints.compilation import Compiled, ConstraintCompiler
 from functions.constraints.violations import Violation
 from functions.generation import (
@@ -65,7 +66,8 @@ def under(request: GenerationRequest, compiled: Compiled | None) -> GenerationRe
             messages = (merged, *messages[1:])
         else:
             messages = (told, *messages)
-    return request.model_copy(update={"constraint": compiled.constraint, "messages": messages})
+    held = request.model_copy(update={"constraint": compiled.constraint, "messages": messages})
+    return fenced(held, compiled.language) if compiled.base == "code" and not request.raw else held
 
 
 async def checked_generation(

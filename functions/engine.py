@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from functions import vllm_adapter, vllm_outputs
+from functions.answer_endings import Ending
 from functions.engine_telemetry import GenerationTrace
 from functions.failures import EngineUnavailable, GenerationTimeout
 from functions.generation import (
@@ -155,6 +156,7 @@ class Engine:
         first_token_s: float | None = None
         completion_tokens = cached_tokens = 0
         reasons: dict[int, FinishReason] = {}
+        ending = Ending(request.closing)
         limit = self._settings.max_model_len
         try:
             async with asyncio.timeout_at(deadline):
@@ -168,7 +170,7 @@ class Engine:
                         break
                     cached_tokens = max(cached_tokens, output.num_cached_tokens or 0)
                     seen.phases = vllm_outputs.phases(output)
-                    for event in vllm_outputs.events(output, request.sampling.logprobs):
+                    for event in ending.taken_off(vllm_outputs.events(output, request.sampling.logprobs)):
                         if isinstance(event, CandidateFinished):
                             reasons[event.index] = event.finish_reason
                             told = {"prompt_tokens": len(prompt), "cached_tokens": cached_tokens}

@@ -14,6 +14,7 @@ from functions.cache import Store
 from functions.candidate_round import CandidateRound, Draft, Progress
 from functions.candidates import Candidate, Implemented, best_of, with_doubts
 from functions.checked_generation import together
+from functions.code_fences import fenced
 from functions.constraints.compilation import Compiled, ConstraintCompiler
 from functions.constraints.model import ConstraintSet, SignatureRule, StatedConstraint
 from functions.constraints.reading import named_apart, read_constraint_set
@@ -144,7 +145,7 @@ class Forward:
             await progress("implementing", {"round": number, "candidates": candidates})
             as_kept = canonical if is_python else _without_edges
             rounds.append(CandidateRound(self._engine, check, as_kept, progress, number))
-            drafts = [self._draft(turn, failed, rules.constraint) for turn in turns(voices, candidates, number)]
+            drafts = [self._draft(turn, failed, rules) for turn in turns(voices, candidates, number)]
             tried += await rounds[-1].run(drafts)
             best = best_of(tried)
             if best.evidence.sound:
@@ -157,12 +158,12 @@ class Forward:
         timing = timing.model_copy(update={"sandbox_s": sum(candidate.verification_s for candidate in tried)})
         return Implemented(with_doubts(best, tried), tried, usage, timing)
 
-    def _draft(self, turn: Turn, failed: Candidate | None, constraint: Constraint | None) -> Draft:
+    def _draft(self, turn: Turn, failed: Candidate | None, rules: Compiled) -> Draft:
         sampling = self._sampling(temperature=turn.temperature, n=turn.number)
-        return Draft(
-            self._request(turn.voice.messages(failed if turn.told else None), sampling, constraint),
-            turn.voice.prompt.version,
-        )
+        request = self._request(turn.voice.messages(failed if turn.told else None), sampling, rules.constraint)
+        if turn.voice.prompt.takes_request:  # the others show in their examples how an answer begins
+            request = fenced(request, rules.language)
+        return Draft(request, turn.voice.prompt.version)
 
     async def _compiled(self, ir: IntermediateRepresentation, constraints: Any) -> Compiled:
         """The IR's own constraints and those of the request, with the head that the signature forces."""

@@ -66,6 +66,8 @@ class Sampling(Wire):
 class GenerationRequest(Wire):
     """One request to an engine. `messages` go through the model's chat template; with `raw`, they are joined as is.
 
+    The answer goes on from `opening`, the beginning of the model's turn, and may end with `closing`, which the
+    constraint has to let be written there: neither is a part of the answer.
     The constraint must have passed `functions.validation` before: an engine trusts it.
     """
 
@@ -74,6 +76,8 @@ class GenerationRequest(Wire):
     sampling: Sampling
     constraint: Constraint | None = None
     raw: bool = False
+    opening: str = ""
+    closing: str = ""
     timeout_s: float = 600.0
 
 

@@ -237,7 +237,8 @@ def prompt_token_ids(core: Core, request: GenerationRequest, max_model_len: int)
     if request.raw:
         ids = tokenizer.encode("".join(message.content for message in request.messages))
     else:
-        ids = tokenizer.encode(_rendered(tokenizer, request.messages), add_special_tokens=False)
+        rendered = _rendered(tokenizer, request.messages) + request.opening
+        ids = tokenizer.encode(rendered, add_special_tokens=False)
     if not ids:
         raise Refused("", "the prompt is empty")
     if len(ids) >= max_model_len:

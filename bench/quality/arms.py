@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.quality.judging import closed, code_of
 from bench.quality.tasks import Task
+from functions.code_fences import fenced
 from functions.constraints import function_grammar
 from functions.forward import Forward, Specified
 from functions.generation import Constraint, Delta, EngineClient, Finished, GenerationRequest, Message, Sampling, Usage
@@ -119,6 +120,7 @@ async def _generated(
         constraint=constraint,
         timeout_s=3_600,
     )
+    request = request if constraint is None else fenced(request, "python")
     events = [event async for event in engine.generate(request)]
     (end,) = (event for event in events if isinstance(event, Finished))
     return "".join(event.text for event in events if isinstance(event, Delta)), end

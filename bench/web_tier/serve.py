@@ -13,8 +13,8 @@ import uvloop
 from bench.web_tier.applications import Place, bare, bare_with_database, ours, server, telemetry_of
 from bench.web_tier.phases import ours_in_phases
 from bench.web_tier.profile import ours_profiled
-from infra.garbage import keep_what_is_loaded
 from infra.logging_setup import configure_logging
+from infra.memory import give_back_what_was_large, keep_what_is_loaded
 
 APPLICATIONS = {
     "ours": ours,
@@ -32,7 +32,8 @@ async def main(name: str) -> None:
         with telemetry_of(place):
             async with APPLICATIONS[name](place) as app:
                 if name.startswith("ours"):
-                    keep_what_is_loaded()  # as it is when deployed
+                    give_back_what_was_large()  # as it is when deployed
+                    keep_what_is_loaded()
                 print(listener.getsockname()[1], flush=True)
                 await server(app).serve(sockets=[listener])
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from functions.constraints.bounds import DEFAULT_DEPTH, DEFAULT_STATEMENTS, GENERATED, Bounds
-from functions.constraints.python_names import marks_of_match, name_definitions
+from functions.constraints.python_names import marks_of_imports, marks_of_match, name_definitions
 from functions.constraints.requirements import Requirements
 from functions.constraints.signature import Signature, read_signature
 from functions.constraints.template import load
@@ -13,6 +13,9 @@ from functions.constraints.unrolling import joined, written
 from functions.failures import ConstraintRefused
 from functions.generation import Constraint
 from functions.validation_trial import NOTHING_SATISFIES
+
+_FUNCTION = 'FORCED_HEAD forced_function "\\n"?'
+_IMPORTS = "import_line{0,MAX_IMPORTS}"
 
 UNBOUNDED_DEPTH = 12
 """Levels of indentation that the grammar knows at all."""
@@ -38,25 +41,16 @@ def python_grammar(requirements: Requirements, bounds: Bounds | None = None) -> 
     marks = frozenset(requirements.forbidden_marks) & load("python").words
     marks |= {"unannotated"} if requirements.annotations else frozenset()
     marks |= {"undocumented" if requirements.docstrings else "documented"}
-    marks |= marks_of_match(requirements)
+    marks |= marks_of_match(requirements) | marks_of_imports(requirements)
     is_async = signature.is_async if signature else None
     definitions = _definitions(marks, Bounds(depth, bounds.statements, bounds.sizes), is_async)
-    start = _head(definitions)
-    if start not in definitions:
+    if "start" not in definitions:
         raise ConstraintRefused("", f"{NOTHING_SATISFIES}: no Python can be written under these rules")
     definitions = {**definitions, **name_definitions(requirements, definitions)}
     if signature is not None:
-        definitions = {**_function_start(signature), **definitions, "GLOBAL_NAME": _global_name(signature)}
+        head = json.dumps(signature.head, ensure_ascii=False)
+        definitions = {**definitions, "FORCED_HEAD": head, "GLOBAL_NAME": _global_name(signature)}
     return Constraint(kind="grammar", source=joined(definitions))
-
-
-def _head(definitions: Mapping[str, str]) -> str:
-    return "start" if "start" in definitions else "forced_function"
-
-
-def _function_start(signature: Signature) -> dict[str, str]:
-    head = json.dumps(signature.head, ensure_ascii=False)
-    return {"start": f'{head} forced_function "\\n"?'}
 
 
 def _global_name(signature: Signature) -> str:
@@ -77,4 +71,6 @@ def _definitions(marks: frozenset[str], bounds: Bounds, is_async: bool | None) -
     suite = "async_suite" if is_async else "function_suite"
     if suite not in grammar.definitions:
         return {}
-    return written(grammar.specialised(definitions={"forced_function": f"{suite}::only(OUTSIDE)"}), "forced_function")
+    start = f"{_IMPORTS} {_FUNCTION}" if "import_line" in grammar.definitions else _FUNCTION
+    text = {"start": start, "FORCED_HEAD": '"def "', "forced_function": f"{suite}::only(OUTSIDE)"}
+    return written(grammar.specialised(definitions=text), "start")

@@ -61,6 +61,25 @@ def marks_of_match(requirements: Requirements) -> frozenset[str]:
     return frozenset(marks)
 
 
+def marks_of_imports(requirements: Requirements) -> frozenset[str]:
+    """The marks of imports that no module is left for: a text that has begun one could not go on."""
+    lists = requirements.allowed_imports
+    if not lists:
+        return frozenset()
+    names = requirements.forbidden_names.keys()
+    left = [
+        module
+        for module in dict.fromkeys(module for allowed in lists for module in allowed.modules)
+        if all(covering(allowed.modules, module) for allowed in lists)
+        and not covering(requirements.forbidden_imports, module)
+        and not names & set(module.split("."))
+    ]
+    marks = set() if any(not module.startswith(".") for module in left) else {"import"}
+    if not left and not any(_special_imports(requirements, _special_modules(requirements))):
+        marks.add("import_from")
+    return frozenset(marks)
+
+
 def _selves(requirements: Requirements) -> list[str]:
     """What a method's first parameter may be called without an annotation."""
     patterns = requirements.naming.get("parameters", [])
@@ -129,9 +148,10 @@ def _imported(requirements: Requirements, grammar: Mapping[str, str]) -> Iterato
         yield "FROM_MODULE", "ALLOWED_MODULE"
         return
     yield "FROM_MODULE", f"ALLOWED_MODULE & ~{_regex(_any_of(requirements, special))}"
-    if "from_import" not in grammar:
+    forms = [*_special_imports(requirements, special)]
+    if "from_import" not in grammar or not forms:
         return
-    yield "FROM_SPECIAL", " | ".join(_special_imports(requirements, special))
+    yield "FROM_SPECIAL", " | ".join(forms)
     yield "from_import", f'{grammar["from_import"]}\n    | "from " FROM_SPECIAL'
 
 
@@ -140,6 +160,7 @@ def _special_imports(
 ) -> Iterator[str]:
     """`os import getcwd, path as p`, for each module that not every name may be imported from: one terminal."""
     plain = _plain(requirements)
+    never_named = {*plain, *requirements.forbidden_names}
     name = f"(IDENTIFIER & ~{_regex(_any_of(requirements, plain))})" if plain else "IDENTIFIER"
     item = f'{name} (" as " IDENTIFIER)?'
     items = f'{item} (", " {item})*'
@@ -152,7 +173,7 @@ def _special_imports(
         )
         yield f'(({_regex(_any_of(requirements, open_modules))} " import " {items}) & ~{_regex(never)})'
     for module, (only, names) in special.items():
-        if only is not None and (left := [name for name in only if name not in names]):
+        if only is not None and (left := [name for name in only if name not in {*names, *never_named}]):
             one = f'({name} & {_regex(_any_of(requirements, left))}) (" as " IDENTIFIER)?'
             yield f'("{module} import " {one} (", " {one})*)'
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from functions.constraints.bounds import GENERATED, Bounds
 from functions.constraints.requirements import Requirements
 from functions.constraints.template import load
-from functions.constraints.typescript_names import name_definitions
+from functions.constraints.typescript_names import marks_of_imports, name_definitions
 from functions.constraints.unrolling import joined, written
 from functions.failures import ConstraintRefused
 from functions.generation import Constraint
@@ -28,6 +28,7 @@ def typescript_grammar(requirements: Requirements, bounds: Bounds | None = None)
     marks = frozenset(requirements.forbidden_marks) & load("typescript").words
     marks |= {"unannotated"} if requirements.annotations else frozenset()
     marks |= {"dynamic_import"} if requirements.forbidden_imports or requirements.allowed_imports else frozenset()
+    marks |= marks_of_imports(requirements)
     is_async = signature.is_async if signature else None
     definitions = _definitions(marks, bounds, is_async)
     if not definitions:

@@ -6,6 +6,7 @@ renames is another name.
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from functions.constraints.dotted import covering_path
 from functions.constraints.requirements import Requirements, guarded_prefixes
 from functions.constraints.word_patterns import any_of, slashed
 
@@ -23,6 +24,18 @@ REQUIRE = "require"
 def name_definitions(requirements: Requirements, grammar: Mapping[str, str]) -> dict[str, str]:
     """Bodies of terminals, by their heads, that replace those in `grammar` or are new in it."""
     return dict((*_forbidden(requirements, grammar), *_named(requirements, grammar), *_imported(requirements, grammar)))
+
+
+def marks_of_imports(requirements: Requirements) -> frozenset[str]:
+    """The marks of what names a module, where none is left that it could: a text that has begun it could not go on."""
+    lists = requirements.allowed_imports
+    left = (
+        module
+        for module in {module for allowed in lists for module in allowed.modules}
+        if all(covering_path(allowed.modules, module) for allowed in lists)
+        and not covering_path(requirements.forbidden_imports, module)
+    )
+    return frozenset() if not lists or any(left) else frozenset({"import", "export_from"})
 
 
 def _forbidden(requirements: Requirements, grammar: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -22,11 +22,11 @@ from functions.cache import FileStore
 from functions.engine import Engine
 from functions.sentence_model import SentenceModel
 from functions.sign_ins import Credentials
-from infra.garbage import keep_what_is_loaded
 from infra.local.model import ModelError, prepare_model
 from infra.local.postgres_files import PostgresError
 from infra.local.stack import Developer, LocalStackError, developer, embedded_stack, named_stack
 from infra.logging_setup import configure_logging
+from infra.memory import give_back_what_was_large, keep_what_is_loaded
 from infra.migrations import MigrationError
 from infra.settings import SettingsError, has_own_supabase, load_settings, load_telemetry_export, serving_port
 from infra.telemetry_export import exported
@@ -154,6 +154,7 @@ def main() -> int:
     # When `make` is killed, this process is not told; and whatever it has started would stay.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     STATE.mkdir(exist_ok=True)
+    give_back_what_was_large()
     try:
         asyncio.run(serve())
     except EXPECTED as error:

@@ -12,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from functions import vllm_adapter
+from functions.code_fences import fenced
 from functions.engine import Engine
 from functions.failures import ConstraintRefused, GenerationTimeout, PromptTooLong, Refused
 from functions.generation import (
@@ -193,6 +194,21 @@ async def test_with_a_seed_several_prompts_may_be_longer_than_a_step_together(en
     prompts = [f"{place}. " + "The sea is wide, and the ships are small. " * 120 for place in ("Brest", "Cork", "Vigo")]
     results = await asyncio.gather(*(answer(engine, request(prompt, seed=7, max_tokens=4)) for prompt in prompts))
     assert [result.end.usage.completion_tokens for result in results] == [4, 4, 4]
+
+
+async def test_an_answer_goes_on_from_its_opening_which_is_no_part_of_it(engine: Engine):
+    begun = request("Count.").model_copy(update={"opening": "one, two, three, four, five, six,"})
+    usual, opened = await answer(engine, request("Count.")), await answer(engine, begun)
+    assert opened.text().startswith(" seven")
+    assert opened.end.usage.prompt_tokens > usual.end.usage.prompt_tokens
+
+
+async def test_code_in_a_fence_ends_where_the_fence_is_closed(engine: Engine):
+    source = Constraint(kind="grammar", source='start: "x = 1" ("\\ny = " /[0-9]/)* "\\n"?')
+    asked = fenced(request("Write `x = 1` in Python.", constraint=source, max_tokens=64), "python")
+    found = await answer(engine, asked)
+    assert re.fullmatch(r"x = 1(\ny = [0-9])*\n?", found.text())
+    assert found.end.finish_reason == "stop"
 
 
 async def test_a_stop_sequence_ends_the_text_before_it(engine: Engine):

@@ -78,6 +78,22 @@ def test_a_function_has_the_head_that_is_forced(tokenizer: LLTokenizer, signatur
         assert not accepts(grammar, tokenizer.tokenize_str(other))
 
 
+def test_imports_may_stand_above_a_head_that_is_forced(tokenizer: LLTokenizer):
+    grammar = matcher_of(tokenizer, function_grammar("f(a)").source)
+    function = "def f(a):\n    return a"
+    for above in ("import re\n", "import re\nfrom datetime import date, timedelta as t\n\n\n", "from . import a\n\n"):
+        assert accepts(grammar, tokenizer.tokenize_str(above + function)), above
+    for above in ("x = 1\n", "from re import *\n", "import re; ", "import re\n    ", "# so\n", "import re\n" * 9):
+        assert not accepts(grammar, tokenizer.tokenize_str(above + function)), above
+    assert not accepts(grammar, tokenizer.tokenize_str("import re\n"))
+
+
+def test_a_power_is_written_with_space_around_it_or_without(tokenizer: LLTokenizer):
+    grammar = matcher_of(tokenizer, function_grammar("f(a)").source)
+    for text in ("a ** 2", "a**2", "int(a**0.5)", "-a.b**c[0]", "f(*a, **b)"):
+        assert accepts(grammar, tokenizer.tokenize_str(f"def f(a):\n    return {text}")), text
+
+
 def test_an_empty_line_may_hold_the_space_that_models_write_in_it(tokenizer: LLTokenizer):
     grammar = matcher_of(tokenizer, function_grammar("f(a)").source)
     for space in ("", "    ", "        "):

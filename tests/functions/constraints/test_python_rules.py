@@ -156,3 +156,30 @@ def test_no_split_into_tokens_gets_around_a_forbidden_name(tokenizer: LLTokenize
         tokens = [token for piece in split for token in tokenizer.greedy_tokenize(piece)]
         assert tokenizer.decode_str(tokens) == text
         assert not accepts(grammar, tokens)
+
+
+@pytest.mark.parametrize(
+    ("rules", "begun"),
+    [
+        ([[]], {"import ", "from "}),
+        ([["re"], ["os.path"]], {"import ", "from "}),
+        ([["os"], ["os.path"]], set()),
+        ([["."]], {"import "}),
+        ([["re"], {"type": "forbid_imports", "modules": ["re"]}], {"import ", "from "}),
+        ([["a.re"], {"type": "forbid_names", "names": ["re"]}], {"import ", "from "}),
+        ([["os.path.join"], CALLS], set()),
+        ([["re"]], set()),
+    ],
+)
+def test_an_import_is_not_begun_where_no_module_is_left(
+    tokenizer: LLTokenizer, rules: list[list[str] | dict[str, Any]], begun: set[str]
+):
+    asked = [{"type": "allow_imports", "modules": one} if isinstance(one, list) else one for one in rules]
+    for more in ([], [{"type": "signature", "signature": "f(a)"}]):
+        named = [{"name": f"rule {number}", "rule": rule} for number, rule in enumerate([*asked, *more])]
+        grammar = matcher_of(tokenizer, python_grammar(composed(read_constraint_set(named).constraints)).source)
+        for place in ("", "def f(a):\n    "):
+            for word in ("import ", "from "):
+                tokens = tokenizer.tokenize_str(place + word)
+                fits = grammar.validate_tokens(tokens) == len(tokens)
+                assert fits == (word not in begun), (place, word)

@@ -116,6 +116,21 @@ def test_what_is_no_head_is_refused(head: str):
         read_typescript_signature(head)
 
 
+@pytest.mark.parametrize(("lists", "is_left"), [([[]], False), ([["a"], ["b"]], False), ([["a"], ["a/b"]], True)])
+def test_nothing_that_names_a_module_is_begun_where_none_is_left(
+    tokenizer: LLTokenizer,
+    lists: list[list[str]],
+    is_left: bool,  # noqa: FBT001 - of the cases
+):
+    rules = [{"name": f"{n}", "rule": {"type": "allow_imports", "modules": one}} for n, one in enumerate(lists)]
+    requirements = composed(read_constraint_set(rules, language="typescript").constraints, "typescript")
+    grammar = matcher_of(tokenizer, typescript_grammar(requirements).source)
+    for begun in ('import "', 'import { a } from "', 'export * from "', 'export { a } from "'):
+        tokens = tokenizer.tokenize_str(begun)
+        assert (grammar.validate_tokens(tokens) == len(tokens)) == is_left, begun
+    assert accepts(grammar, tokenizer.tokenize_str("export { a };"))
+
+
 def test_nesting_and_documentation_are_checked_on_the_finished_text():
     rules = [
         {"name": "deep", "rule": {"type": "max_nesting", "max": 1}},
