@@ -1,4 +1,4 @@
-"""Candidates written side by side and checked as each is finished; two that pass everything and agree end the rest."""
+"""Candidates written side by side and checked as each is finished; some that pass everything and agree end the rest."""
 
 import asyncio
 import time
@@ -138,7 +138,8 @@ class CandidateRound:
         if isinstance(news, Candidate):
             self._attempts[index].checked = news
             await self._progress("candidate", news.as_json())
-            return settled(news, [attempt.checked for attempt in self._attempts if attempt.checked is not None])
+            checked = [attempt.checked for attempt in self._attempts if attempt.checked is not None]
+            return settled(news, checked, len(self._attempts))
         if request is not None and news is not None:
             await self._read(request, news)
         return False

@@ -89,15 +89,17 @@ def agreeing(candidate: Candidate, tried: Sequence[Candidate]) -> int:
     )
 
 
-def settled(candidate: Candidate, tried: Sequence[Candidate]) -> bool:
-    """Whether it passed everything, and another one that did gives the same for every call: no more need be tried.
+def settled(candidate: Candidate, tried: Sequence[Candidate], number: int) -> bool:
+    """Whether it passed everything, and enough others that did give the same for every call: no more need be tried.
 
-    A few examples let wrong code pass too; two that are wrong seldom agree on what is near them. Where nothing was to
+    A few examples let wrong code pass too; two that are wrong seldom agree on what is near them. Where all examples are
+    a model's own, which are often wrong, more than half of the `number` that are written have to. Where nothing was to
     be run, nothing can agree, and one is enough.
     """
     evidence = candidate.evidence
     same = sum(other.evidence.passed and other.evidence.outcomes == evidence.outcomes for other in tried)
-    return evidence.passed and (same >= WITNESSES or not evidence.outcomes)
+    needed = WITNESSES if evidence.is_tried else number // 2 + 1
+    return evidence.passed and (same >= needed or not evidence.outcomes)
 
 
 def with_doubts(best: Candidate, tried: Sequence[Candidate]) -> Candidate:

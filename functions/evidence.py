@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+_OF_THE_TEXT = frozenset({"parses", "constraints", "signature", "names", "runs", "types", "outcomes"})
+"""Checks that any sensible code passes, right or wrong."""
+
 Verdict = Literal["passed", "failed", "not_run", "skipped"]
 
 
@@ -48,6 +51,11 @@ class Evidence:
         """As `passed`, of what is certain alone."""
         certain = [check for check in self.checks if not check.guessed]
         return bool(certain) and all(check.verdict in {"passed", "skipped"} for check in certain)
+
+    @property
+    def is_tried(self) -> bool:
+        """Whether it did what somebody has said: an example, an assertion or a test that no model has made up."""
+        return any(c.verdict == "passed" and not c.guessed and c.name not in _OF_THE_TEXT for c in self.checks)
 
     @property
     def score(self) -> tuple[int, int]:

@@ -125,8 +125,8 @@ class Forward:
     ) -> Implemented:
         """An IR to one function: its head forced by the grammar, what Python does checked in the sandbox.
 
-        `candidates` are written side by side, by the prompts in turn (`voices`), and checked as each is finished; the
-        first two that pass everything and do the same end the others. When the best of them breaks what
+        `candidates` are written side by side, by the prompts in turn (`voices`), and checked as each is finished; some
+        that pass everything and do the same end the others (`settled`). When the best of them breaks what
         is certain, up to `repairs` further rounds are told how; what only breaks a model's guess may be right, and is
         chosen by how many agree. A candidate that was cut is never chosen over a whole one. Raises
         `ConstraintRefused`, `ConstraintsConflict`, `PromptTooLong`, `EngineUnavailable`, and `GenerationCut` when every

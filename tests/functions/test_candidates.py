@@ -43,14 +43,23 @@ def test_a_fault_that_others_do_not_have_costs_and_one_that_all_have_does_not():
 
 def test_two_that_pass_everything_and_do_the_same_settle_it():
     first, same, other = candidate(("1", "2")), candidate(("1", "2"), index=1), candidate(("1", "3"), index=2)
-    assert settled(first, [first, same])
-    assert not settled(first, [first, other]), "examples that both pass, and something near them that tells them apart"
-    assert not settled(first, [first])
+    assert settled(first, [first, same], 8)
+    several = [first, other]
+    assert not settled(first, several, 8), "examples that both pass, and something near them that tells them apart"
+    assert not settled(first, [first], 8)
     failed = candidate(("1", "2"), "failed", index=3)
-    assert not settled(failed, [failed, first, same])
-    assert not settled(first, [first, failed])
+    assert not settled(failed, [failed, first, same], 8)
+    assert not settled(first, [first, failed], 8)
     unrun = candidate(())
-    assert settled(unrun, [unrun]), "nothing was to be run: no other can tell more"
+    assert settled(unrun, [unrun], 8), "nothing was to be run: no other can tell more"
+
+
+def test_where_a_model_has_made_up_all_examples_more_than_half_have_to_agree():
+    checks = [Check("types", "passed"), Check("example 1", "passed", guessed=True)]
+    several = [Candidate("", "stop", Evidence(checks, outcomes=("1",)), index=index) for index in range(5)]
+    assert not settled(several[0], several[:4], 8)
+    assert settled(several[0], several, 8)
+    assert settled(several[0], several[:1], 1)
 
 
 def test_what_is_certain_comes_before_any_agreement():
