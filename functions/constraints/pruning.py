@@ -44,7 +44,7 @@ def _read(tokens: Iterator[re.Match[str]]) -> list[Sequence]:
     for token in tokens:
         sequence = alternatives[-1]
         if token["quantifier"]:
-            sequence[-1].quantifier += token["quantifier"]
+            sequence[-1].quantifier = token["quantifier"]
         elif token["sign"] == "(":
             sequence.append(_Item(group=_read(tokens)))
         elif token["sign"] == ")":

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 
-from functions.constraints.bounds import DEFAULT_DEPTH, DEFAULT_STATEMENTS, GENERATED, Bounds
+from functions.constraints.bounds import GENERATED, Bounds
 from functions.constraints.python_names import marks_of_imports, marks_of_match, name_definitions
 from functions.constraints.requirements import Requirements
 from functions.constraints.signature import Signature, read_signature
@@ -21,13 +21,13 @@ UNBOUNDED_DEPTH = 12
 """Levels of indentation that the grammar knows at all."""
 
 
-def function_grammar(signature: str, *, depth: int = DEFAULT_DEPTH, statements: int = DEFAULT_STATEMENTS) -> Constraint:
-    """One function with the head `signature` (`def add(a: int) -> int`), nested at most `depth` statements deep.
+def function_grammar(signature: str) -> Constraint:
+    """One function with the head `signature` (`def add(a: int) -> int`).
 
-    `statements` bounds each block. The text ends with the function: after it, the model can only stop. Raises
-    `ConstraintRefused` for a head that is no Python.
+    The text ends with the function: after it, the model can only stop. Raises `ConstraintRefused` for a head that is
+    no Python.
     """
-    return python_grammar(Requirements(signatures=[(read_signature(signature), "")]), Bounds(depth, statements))
+    return python_grammar(Requirements(signatures=[(read_signature(signature), "")]))
 
 
 def python_grammar(requirements: Requirements, bounds: Bounds | None = None) -> Constraint:

@@ -73,10 +73,8 @@ def bindings(tree: ast.Module) -> Iterator[Binding]:
 def _role(node: ast.AST, part: ast.AST, assigned: Role) -> Role:
     """What a name is that is stored in `part` of `node`: only assignments make constants and fields."""
     match node:
-        case ast.For(target=target) | ast.AsyncFor(target=target) | ast.comprehension(target=target):
+        case ast.For(target=target) | ast.AsyncFor(target=target):
             return "variables" if part is target else assigned
-        case ast.NamedExpr(target=target):
-            return "variables" if part is target else assigned
-        case ast.withitem(optional_vars=target):
-            return "variables" if part is target else assigned
+        case ast.comprehension() | ast.NamedExpr() | ast.withitem():
+            return "variables"
     return assigned

@@ -12,6 +12,7 @@ from llguidance import LLMatcher, LLTokenizer
 from functions.constraints.bounds import Bounds
 from functions.constraints.python_check import python_violations
 from functions.constraints.python_grammar import function_grammar, python_grammar
+from functions.constraints.reading import read_constraint_set
 from functions.constraints.requirements import Requirements, composed
 from functions.failures import ConstraintRefused
 from tests.functions.constraints.python_functions import packages, real_functions, sample, standard_library
@@ -126,6 +127,20 @@ def test_what_is_annotated_is_what_python_takes(tokenizer: LLTokenizer):
             assert not accepts(grammar, tokenizer.tokenize_str(text)), text
         else:
             assert accepts(grammar, tokenizer.tokenize_str(text)), text
+
+
+def test_match_is_a_variable_where_no_rule_is_against_it(tokenizer: LLTokenizer):
+    text = "def f(a):\n    match = a\n    for match in a:\n        b = [match, match.c]\n    return match"
+    for rule, is_allowed in (
+        (None, True),
+        ({"type": "naming", "variables": "[a-z]+"}, True),
+        ({"type": "naming", "variables": "b"}, False),
+        ({"type": "forbid_names", "names": ["match"]}, False),
+    ):
+        stated = [] if rule is None else [{"name": "it", "severity": "error", "rule": rule}]
+        requirements = composed(read_constraint_set(stated).constraints)
+        grammar = matcher_of(tokenizer, python_grammar(requirements).source)
+        assert accepts(grammar, tokenizer.tokenize_str(text)) is is_allowed, rule
 
 
 def test_after_the_return_of_a_function_there_is_only_its_end(tokenizer: LLTokenizer):

@@ -151,6 +151,7 @@ def test_a_description_is_a_rule_where_none_is_given_and_is_trusted_less():
         ([{"rule": {"type": "forbid_calls", "calls": ["a", "b-c"]}}], "/at/0/rule/calls"),
         ([{"rule": {"type": "forbid_syntax", "syntax": ["while", "zork"]}}], "/at/0/rule/syntax"),
         ([{"rule": {"type": "allow_syntax", "syntax": ["Name"]}}], "/at/0/rule/syntax"),
+        ([{"rule": {"type": "must_contain", "text": "a" * 100_001}}], "/at/0/rule/text"),
         ([{"rule": 3}], "/at/0/rule"),
         ([{"pattern": "a{1000000}"}], "/at/0/pattern/pattern"),
     ],
