@@ -78,6 +78,7 @@ GROUPS = {
         ("endpoints/afterwards.py", "endpoints/settlements.py", "functions/ledger.py", "functions/usage_outbox.py"),
         (
             "tests/endpoints/test_admitted_work.py",
+            "tests/endpoints/test_afterwards.py",
             "tests/endpoints/test_letting_begin.py",
             "tests/endpoints/test_settlements.py",
             "tests/functions/test_settling_together.py",

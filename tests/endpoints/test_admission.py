@@ -8,12 +8,16 @@ from starlette.requests import Request
 from endpoints.admission import admitted
 from endpoints.guard import App, Generator, GuardedRoute
 from endpoints.services import Services
+from endpoints.trace_context import TraceContextMiddleware
 from functions.costs import cost_usd
 from functions.failures import EngineUnavailable, GenerationTimeout, Refused
 from functions.generation import Timing, Usage
 from infra.settings import load_settings
 from tests.endpoints.asgi import client_of, with_problems
 from tests.endpoints.conftest import Web
+from tests.otlp_receiver import exporting, receiver, values
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 ENDS = {
     "well": None,
@@ -28,7 +32,7 @@ def app_of(services: Services) -> FastAPI:
     app = with_problems(FastAPI())
     app.state.services = services
 
-    async def work(request: Request, app: App, caller: Generator, end: str) -> None:
+    async def work(request: Request, app: App, caller: Generator, end: str) -> list[str]:
         async with admitted(app, request, caller, endpoint=end) as admission:
             admission.used(
                 Usage(prompt_tokens=1, cached_tokens=0, completion_tokens=1),
@@ -36,6 +40,7 @@ def app_of(services: Services) -> FastAPI:
             )
             if (error := ENDS[end]) is not None:
                 raise error
+        return [limit.policy for limit in admission.limits]
 
     app.router.route_class = GuardedRoute
     app.router.add_api_route("/work", work, methods=["POST"], response_model=None)
@@ -47,8 +52,15 @@ async def test_how_work_ended_is_in_the_ledger(web: Web):
     client = client_of(
         app_of(web.services), headers={"authorization": f"Bearer {user.token}"}, raise_app_exceptions=False
     )
-    for end in ENDS:
-        await client.post("/work", params={"end": end})
+    answers = {end: await client.post("/work", params={"end": end}) for end in ENDS}
+    assert {end: answer.status_code for end, answer in answers.items()} == {
+        "well": 200,
+        "refused": 422,
+        "away": 503,
+        "late": 504,
+        "bug": 500,
+    }
+    assert "generations" in answers["well"].json()
     await web.services.afterwards.close()
     owner = await asyncpg.connect(web.stack.dsn)
     rows = await owner.fetch(
@@ -65,6 +77,23 @@ async def test_how_work_ended_is_in_the_ledger(web: Web):
     ]
 
 
+async def test_work_is_known_by_its_trace_which_says_what_it_cost(web: Web):
+    user = await web.stack.user()
+    client = client_of(
+        TraceContextMiddleware(app_of(web.services)),
+        headers={"authorization": f"Bearer {user.token}", "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"},
+    )
+    with receiver() as received:
+        with exporting(received.address):
+            await client.post("/work", params={"end": "well"})
+            await web.services.afterwards.close()
+        assert values(received.span("POST /work").attributes)["lift_sys.cost_usd"] >= 0
+    owner = await asyncpg.connect(web.stack.dsn)
+    rows = await owner.fetch("select endpoint, trace_id from public.generations")
+    await owner.close()
+    assert [tuple(row) for row in rows] == [("well", TRACE)]
+
+
 def test_a_price_is_made_of_engine_cores_and_sandbox():
     settings = load_settings("production")
     assert cost_usd(settings, 3600) == pytest.approx(2.5)
@@ -72,3 +101,10 @@ def test_a_price_is_made_of_engine_cores_and_sandbox():
     assert cost_usd(settings, 0, sandbox_seconds=3600) == pytest.approx(0.14148)
     assert cost_usd(settings, 360, cpu_seconds=360, sandbox_seconds=360) == pytest.approx(0.268864)
     assert cost_usd(load_settings("local"), 3600, cpu_seconds=3600, sandbox_seconds=3600) == 0
+
+
+def test_an_engine_that_the_price_book_does_not_know_costs_nothing():
+    settings = load_settings("production")
+    unknown = settings.model_copy(update={"engine": settings.engine.model_copy(update={"gpu": ["other"]})})
+    assert cost_usd(unknown, 3600) == 0
+    assert cost_usd(unknown, 3600, cpu_seconds=3600) == pytest.approx(0.04716)

@@ -113,6 +113,7 @@ async def test_the_ledger_lets_work_begin_and_is_told_how_it_ended(serving: Serv
     assert isinstance(admitted, ByLedger)
     assert admitted.limits == (STATE,)
     await admitted.settle(Outcome(0.1))
+    assert [what for what, _ in server.books.calls] == ["admit"], "after the answer"
     assert await server.told() == ["admit", "settle"]
     await (await server.begin()).release("Refused")
     assert await server.told() == ["admit", "settle", "admit", "release"]

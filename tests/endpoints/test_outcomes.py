@@ -93,6 +93,12 @@ def test_work_that_has_told_nothing_was_aborted_and_cost_the_web_tier(admission:
     )
 
 
+def test_a_step_that_says_nothing_of_its_end_has_ended_well(admission: Admission):
+    step = finished(10, 2.0)
+    admission.used(step.usage, step.timing)
+    assert admission.outcome(None).finish_reason == "stop"
+
+
 def test_an_answer_that_was_kept_has_a_first_token_and_an_end_and_uses_nothing(admission: Admission, hand: Hand):
     hand.at += 1
     admission.note_found(Delta(text="red", tokens=1))

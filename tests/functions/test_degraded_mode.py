@@ -52,6 +52,7 @@ def degraded(settings: Settings, tmp_path: Path, data: Database, hand: Hand) -> 
 
 
 def test_only_for_callers_whom_the_database_vouched_for_lately(degraded: DegradedMode, hand: Hand):
+    assert degraded.verified_within_s == 60
     with pytest.raises(DatabaseUnavailable):
         degraded.take(CALLER)
     degraded.verified(CALLER)
