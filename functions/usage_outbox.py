@@ -40,12 +40,14 @@ class UsageOutbox:
         """Keep it, in the place of what was kept under its id. Raises `OSError`."""
         self._ids.add(use.id)
         await asyncio.to_thread(self._write, use)
+        self._ids.add(use.id)  # who has read meanwhile has not found it
         await self._keep()
 
     async def entries(self) -> list[LateUse]:
-        """All of them, those of earlier processes too; oldest first."""
+        """All of them, those of earlier processes too; oldest first. What others have booked counts no more."""
+        known = self._ids.copy()
         found = await asyncio.to_thread(self._read)
-        self._ids |= {use.id for use in found}
+        self._ids = self._ids - known | {use.id for use in found}
         return sorted(found, key=lambda use: use.began_at)
 
     async def remove(self, use: LateUse) -> None:

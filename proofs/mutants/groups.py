@@ -103,6 +103,7 @@ GROUPS = {
             "tests/functions/test_differences.py",
             "tests/functions/test_ir_edits.py",
             "tests/functions/test_merging.py",
+            "tests/functions/test_pages.py",
             "tests/functions/test_resolution.py",
             "tests/functions/test_sessions.py",
             "tests/functions/test_sessions_concurrency.py",

@@ -1,6 +1,8 @@
 """Notes of use that outlive a process: each whole or not there, and none lost."""
 
+import asyncio
 import stat
+import threading
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,6 +78,35 @@ async def test_what_is_booked_is_gone_and_may_have_been_booked_by_another(direct
     await other.remove(one)
     await outbox.remove(one)
     assert (len(outbox), await outbox.entries()) == (1, [two])
+    await other.remove(two)
+    assert (len(outbox), outbox.is_full) == (1, False), "nothing tells it before it looks"
+    assert (await outbox.entries(), len(outbox)) == ([], 0)
+
+
+async def test_what_is_put_while_the_notes_are_read_counts(directory: Path):
+    outbox, loop = UsageOutbox(directory, 3), asyncio.get_running_loop()
+    read, write, may_write = outbox._read, outbox._write, threading.Event()
+    slow, quick = use(1), use(2)
+
+    def written_late(late: LateUse) -> None:
+        may_write.wait()
+        write(late)
+
+    def read_before_it_is_there() -> list[LateUse]:
+        found = read()
+        asyncio.run_coroutine_threadsafe(outbox.put(quick), loop).result()
+        return found
+
+    outbox._write = written_late
+    putting = asyncio.create_task(outbox.put(slow))
+    await asyncio.sleep(0)
+    outbox._read, outbox._write = read_before_it_is_there, write
+    assert await outbox.entries() == []
+    may_write.set()
+    await putting
+    assert len(outbox) == 2
+    outbox._read = read
+    assert await outbox.entries() == [slow, quick]
 
 
 async def test_what_never_can_be_booked_lies_aside_and_leaves_its_room(directory: Path):
@@ -102,10 +133,12 @@ async def test_what_cannot_be_read_lies_aside_and_does_not_hide_the_rest(directo
 
 async def test_what_another_process_books_while_the_notes_are_read_is_passed_over(directory: Path):
     outbox = UsageOutbox(directory, 3)
-    (directory / f"{uuid.uuid4()}.json").symlink_to("booked meanwhile")
-    put = use()
-    await outbox.put(put)
-    assert await outbox.entries() == [put]
+    put = [use(minutes) for minutes in range(3)]
+    for each in put:
+        for _ in range(5):  # files come in no order
+            (directory / f"{uuid.uuid4()}.json").symlink_to("booked meanwhile")
+        await outbox.put(each)
+    assert await outbox.entries() == put
 
 
 async def test_each_change_is_told_to_who_keeps_the_disk(directory: Path):
