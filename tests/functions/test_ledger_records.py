@@ -10,10 +10,11 @@ from functions import ledger as ledger_module
 from functions.api_keys import ApiKeys
 from functions.callers import Caller
 from functions.database import Database
-from functions.failures import BudgetExceeded, NotFound, TooManyAtOnce
+from functions.failures import BudgetExceeded, DatabaseUnavailable, NotFound, TooManyAtOnce
 from functions.ledger import LateUse, Ledger, Outcome, Work
 from functions.sessions import Session
 from infra.settings import LimitSettings
+from tests.answering_database import answering
 from tests.data_fixtures import WIDE, People, work
 from tests.database_fixtures import Stack, execute, fetch
 
@@ -70,6 +71,24 @@ async def test_late_use_is_booked_when_it_was_and_on_whose_key_and_once(
     assert (float(row["cost_usd"]), row["completion_tokens"], row["state"]) == (0.25, 7, "settled")
     with pytest.raises(NotFound):
         await ledger.settle_late(use.model_copy(update={"id": "none"}))
+
+
+async def test_how_work_ended_is_told_again_when_the_connection_breaks_and_that_it_begins_is_not(alice: Caller):
+    described = {name: value for name, value in vars(work(0.5)).items() if name != "id"}
+    late = LateUse(
+        id=str(uuid.uuid4()), user_id=alice.user_id, key_id=None, began_at=datetime.now(UTC), work=described,
+        outcome={"cost_usd": 0.25},
+    )  # fmt: skip
+    async with answering(lambda n: None if n % 2 else (200, b"[]")) as (database, requests):
+        ledger = Ledger(database, lambda _caller: "", WIDE)
+        await ledger.settle(alice, late.id, Outcome(0.25))
+        await ledger.settle_many(alice, [])
+        await ledger.release(alice, late.id)
+        await ledger.settle_late(late)
+        assert len(requests) == 8
+        with pytest.raises(DatabaseUnavailable):
+            await ledger.admit(alice, work(0.5))
+        assert len(requests) == 9
 
 
 async def test_the_work_that_is_under_way_is_remembered_until_it_is_told_how_it_ended(ledger: Ledger, alice: Caller):

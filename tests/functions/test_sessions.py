@@ -9,6 +9,7 @@ from functions.callers import Caller
 from functions.database import Database
 from functions.failures import Conflict, NotFound, Refused, StaleVersion
 from functions.sessions import LONGEST_DESCRIPTION, NewSession, Session, SessionChanges, SessionStore
+from tests.answering_database import answering
 
 
 async def test_a_new_session_is_as_its_caller_left_it(sessions: SessionStore, alice: Caller):
@@ -54,6 +55,33 @@ async def test_a_strangers_session_is_not_found_by_any_call(
             await call
     assert (await sessions.list(bob)).items == []
     assert await sessions.get(alice, session.id) == session
+
+
+async def test_an_id_that_is_none_is_said_to_be_no_sessions(sessions: SessionStore, alice: Caller):
+    a = {"expected_version": 1}
+    calls = [
+        sessions.get(alice, "none"),
+        sessions.save(alice, "none", changes=SessionChanges(prompt="mine"), **a),
+        sessions.delete(alice, "none"),
+        sessions.history(alice, "none"),
+        sessions.version(alice, "none", 1),
+        sessions.rollback(alice, "none", to_version=1, **a),
+        sessions.resolve_hole(alice, "none", "h1", answer="x", **a),
+        sessions.finalize(alice, "none", **a),
+        sessions.abandon(alice, "none", **a),
+        sessions.events(alice, "none"),
+        sessions.position(alice, "none"),
+    ]
+    for call in calls:
+        with pytest.raises(NotFound) as failed:
+            await call
+        assert failed.value.what == "session"
+
+
+async def test_what_only_reads_is_asked_again_when_its_connection_breaks(alice: Caller):
+    async with answering(lambda n: None if n == 1 else (200, b"[]")) as (database, requests):
+        assert await SessionStore(database).events(alice, str(uuid.uuid4())) == []
+        assert len(requests) == 2
 
 
 async def test_a_save_changes_what_is_set_and_nothing_else(sessions: SessionStore, session: Session, alice: Caller):
