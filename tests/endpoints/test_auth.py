@@ -1,18 +1,28 @@
 import asyncio
 import time
 import uuid
-from typing import Any
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import jwt
 import pytest
+from fastapi import FastAPI
 from starlette.datastructures import Headers
 
+from endpoints.address_limits import AddressLimits
 from endpoints.auth import ALL_SCOPES, ApiKeyCallers, Authenticator
+from endpoints.guard import DegradableGenerator, DegradableReader, GuardedRoute, Reader
 from endpoints.jwks import KeySet
 from endpoints.tokens import TokenSigner, TokenVerifier
 from functions.api_keys import ApiKeyHolder, Scope
+from functions.callers import Caller
 from functions.degraded_mode import DegradedMode
 from functions.failures import DatabaseUnavailable, RateLimited, Unauthenticated
+from functions.ledger import Ledger, RateState
+from functions.usage_outbox import UsageOutbox
+from infra.operation_settings import DegradedSettings
+from tests.endpoints.asgi import client_of, with_problems
 
 ISSUER = "http://project.test/auth/v1"
 SECRET = "a shared secret of the project, long enough"
@@ -226,7 +236,8 @@ async def test_in_degraded_mode_a_key_is_good_for_as_long_as_it_was_good_lately(
     keys.now, keys.down = 60, True
     with pytest.raises(DatabaseUnavailable):
         await callers.caller("lsk_live")
-    assert (await callers.caller("lsk_live", degraded=degraded)).key_id == "key-1"
+    asking = Authenticator(TokenVerifier(issuer=ISSUER, keys=KeySet(_no_keys), secret=SECRET), callers)
+    assert (await asking.caller(bearer("lsk_live"), degraded=degraded)).key_id == "key-1"
     assert degraded.failures == 1
     asked = keys.lookups
     await callers.caller("lsk_live", degraded=degraded)
@@ -249,3 +260,60 @@ async def test_in_degraded_mode_a_key_that_was_found_revoked_stays_so():
     keys.now, keys.down, keys.holders = 120, True, revoked
     with pytest.raises(DatabaseUnavailable):
         await callers.caller("lsk_live", degraded=Degraded())
+
+
+class Reads:
+    """The rate of reading, of which the database can be asked unless it is down; with a count of that."""
+
+    asked = 0
+    down = False
+
+    async def take(self, _caller: Caller) -> RateState:
+        self.asked += 1
+        if self.down:
+            raise DatabaseUnavailable("the database", "no answer")
+        return RateState(policy="reads", quota=5, window_s=60, remaining=4, reset_s=12)
+
+
+async def test_only_routes_that_need_no_database_go_on_without_it(tmp_path: Path):
+    settings = DegradedSettings(
+        enabled=True,
+        verified_within_s=600,
+        requests_per_minute=6,
+        allowance_usd=1.0,
+        outbox_directory="unused",
+        outbox_entries=4,
+    )
+    keys, reads = Keys(), Reads()
+    keys.holders["lsk_live"] = holder("key-1", "read", "generate")
+    degraded = DegradedMode(settings, cast("Ledger", None), UsageOutbox(tmp_path, 4), clock=lambda: keys.now)
+    app = with_problems(FastAPI())
+    app.router.route_class = GuardedRoute
+    app.state.services = SimpleNamespace(
+        authenticator=authenticator(keys), address_limits=AddressLimits(100, 0), degraded=degraded, read_limits=reads
+    )
+
+    async def reading(caller: Reader) -> str | None:
+        return caller.key_id
+
+    async def going_on(caller: DegradableReader) -> str | None:
+        return caller.key_id
+
+    app.router.add_api_route("/reading", reading)
+
+    async def generating(caller: DegradableGenerator) -> str | None:
+        return caller.key_id
+
+    app.router.add_api_route("/going-on", going_on)
+    app.router.add_api_route("/generating", generating)
+    async with client_of(app, headers={"x-api-key": "lsk_live"}) as client:
+        for path in ("/going-on", "/reading", "/generating"):
+            assert (await client.get(path)).json() == "key-1"
+        assert reads.asked == 2, "generating is counted when it is admitted"
+        keys.now, keys.down, reads.down = 60, True, True
+        assert (await client.get("/reading")).status_code == 503
+        assert not degraded.is_away, "nothing was to go on"
+        for path in ("/going-on", "/generating"):
+            assert (await client.get(path)).json() == "key-1"
+        assert degraded.is_away
+        assert reads.asked == 2, "what has just failed is not asked again"

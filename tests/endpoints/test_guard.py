@@ -32,6 +32,18 @@ async def test_what_could_not_be_stored_is_refused_with_its_place(web: Web):
     assert [error["pointer"] for error in answer.json()["errors"]] == ["/choice/1"]
 
 
+async def test_a_stranger_may_read_what_is_public(web: Web):
+    async with web.client() as stranger:
+        for path in ("/", "/sign-in", "/health", "/docs", "/docs/problems", "/openapi.json", "/api/ir/schema"):
+            assert (await stranger.get(path)).status_code == 200, path
+
+
+async def test_a_body_of_another_type_is_not_read(web: Web):
+    _, client = await web.user_client()
+    answer = await client.post("/api/generate", content=b'{"prompt": "x"}', headers={"content-type": "text/plain"})
+    assert answer.status_code == 415
+
+
 async def test_a_body_that_is_no_json_is_told_so(web: Web):
     _, client = await web.user_client()
     answer = await client.post("/api/generate", content=b"{", headers={"content-type": "application/json"})
