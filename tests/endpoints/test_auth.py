@@ -67,6 +67,11 @@ def bearer(credential: str) -> Headers:
     return Headers({"authorization": f"Bearer {credential}"})
 
 
+def test_nobody_is_an_operator_or_has_an_address_unless_it_is_said():
+    caller = Caller(USER, "a.b.c", None, frozenset())
+    assert (caller.operator, caller.email) == (False, None)
+
+
 async def test_a_users_token_is_passed_on_as_it_is():
     token = SIGNER.sign(USER, lifetime_s=60, claims={"email": "a@b.test"})
     caller = await authenticator().caller(bearer(token))

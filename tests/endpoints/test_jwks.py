@@ -2,6 +2,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from endpoints.jwks import KeySet
 from functions.failures import Unavailable
@@ -73,7 +74,16 @@ async def test_known_keys_outlive_an_outage_of_the_provider_but_not_for_ever():
     await keys.key("a")
     provider.down = True
     provider.now += 3000
-    assert await keys.key("a")
+    with capture_logs() as logged:
+        assert await keys.key("a")
+    assert logged == [
+        {
+            "event": "signing keys could not be fetched",
+            "error": "ConnectionError",
+            "age_s": 3000.0,
+            "log_level": "warning",
+        }
+    ]
     provider.now += 1000
     with pytest.raises(Unavailable):
         await keys.key("a")

@@ -7,7 +7,9 @@ import pytest
 from functions.api_keys import ApiKeys, lookup
 from functions.callers import Caller
 from functions.database import Database
-from functions.failures import NotFound, Refused
+from functions.failures import DatabaseUnavailable, NotFound, Refused
+from functions.identities import identity
+from tests.answering_database import answering
 from tests.data_fixtures import People
 from tests.database_fixtures import Stack, execute
 
@@ -41,6 +43,24 @@ async def test_the_time_of_use_is_kept_to_the_minute(data: Database, keys: ApiKe
 @pytest.mark.parametrize("key", ["", "lsk_", "lsk_" + "a" * 43, "é\ud800", "x" * 10_000])
 async def test_an_unknown_key_leads_nowhere(data: Database, key: str):
     assert await lookup(data, key) is None
+
+
+async def test_keys_are_asked_for_again_when_the_connection_breaks_and_made_once(alice: Caller):
+    async with answering(lambda n: None if n % 2 else (200, b"[]")) as (database, requests):
+        assert await lookup(database, "lsk_") is None
+        assert await ApiKeys(database).list(alice) == []
+        assert len(requests) == 4
+        with pytest.raises(DatabaseUnavailable):
+            await ApiKeys(database).create(alice, name="ci", scopes=["read"])
+        assert len(requests) == 5
+
+
+@pytest.mark.parametrize("text", ["no id", "", "0", "é"])
+def test_nothing_has_an_id_that_is_none(text: str):
+    with pytest.raises(NotFound) as failed:
+        identity(text, "API key")
+    assert failed.value.what == "API key"
+    assert identity("{A0000000-0000-4000-8000-000000000001}", "API key") == "a0000000-0000-4000-8000-000000000001"
 
 
 async def test_a_revoked_key_leads_nowhere_and_stays_so(data: Database, keys: ApiKeys, alice: Caller, bob: Caller):
