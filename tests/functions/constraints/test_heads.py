@@ -55,7 +55,7 @@ def test_a_typescript_head_is_read(text: str, name: str, head: str, parameters: 
     assert read == Signature(name, head, parameters, is_async=head.startswith("async"))
 
 
-@pytest.mark.parametrize("text", ["async f(): void", "function f(", "class A"])
+@pytest.mark.parametrize("text", ["async f(): void", "function f(", "class A", "f(a: ): void", "f(a b): void"])
 def test_what_is_not_the_head_of_one_typescript_function_is_refused_with_its_place(text: str):
     with pytest.raises(ConstraintRefused) as refused:
         read_typescript_signature(text, "/at")

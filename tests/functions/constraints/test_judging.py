@@ -133,6 +133,7 @@ def test_how_far_an_artifact_reads_is_counted_in_characters():
         Reading(accepted=False, end=2),
         Reading(accepted=False, end=0),
     ]
+    assert trial.read_texts("regex", "hello worl", ["hello world"]) == [Reading(accepted=False, end=10)]
     assert trial.read_texts("regex", "(", []) == []
     with pytest.raises(ConstraintRefused):
         trial.read_texts("grammar", "start: (", ["x"])

@@ -169,6 +169,7 @@ def test_names_by_what_they_name(fields: dict[str, Any], text: str, found: list[
         ("star_args", "f(a, *b)\nf(**c)\nclass A(*b): pass\nlambda *a: 1\nx = [*a]\nf(x=1)\nclass A(**k): pass", [
             (line, column, "star args is forbidden") for line, column in ((1, 1), (2, 1), (3, 1), (4, 1), (7, 1))
         ]),
+        ("class", "x = 1\nclass A: pass", [(2, 1, "class is forbidden")]),
         ("comment", "x = 1\nif x:\n    y  # why", [(3, 8, "comments are forbidden")]),
         ("bare_except", "try: pass\nexcept: pass", [(2, 1, "bare except is forbidden")]),
         ("UnaryOp", "not x\n-x\nx - y", [(1, 1, "not is forbidden"), (2, 1, "unary is forbidden")]),
