@@ -7,7 +7,7 @@ import pytest
 from functions.constraints.python_check import python_violations
 from functions.constraints.reading import read_constraint_set
 from functions.constraints.requirements import Requirements, composed
-from functions.constraints.violations import LANGUAGE
+from functions.constraints.violations import LANGUAGE, Violation, in_characters
 
 DEEP = (
     "def f():\n    if x:\n        y\n    elif z:\n        while z:\n            y\n    else:\n        if x:\n"
@@ -252,3 +252,14 @@ def test_columns_are_counted_in_characters():
     assert told("x = 1\n'é'  # why", {"type": "forbid_syntax", "syntax": ["comment"]}) == [
         (2, 6, "comments are forbidden")
     ]
+
+
+def test_what_is_no_python_breaks_no_constraint_by_name():
+    assert {violation.constraint for violation in python_violations("x = ", Requirements())} == {""}
+
+
+def test_columns_are_counted_in_characters_of_their_own_line():
+    lines = ["é = ü".encode(), b"abcde"]
+    told = [Violation("it", line, column, "") for line, column in ((1, 3), (1, 6), (2, 3), (3, 1))]
+    found = [(violation.line, violation.column) for violation in in_characters(told, lines)]
+    assert found == [(1, 2), (1, 5), (2, 3), (3, 1)]

@@ -10,7 +10,8 @@ from llguidance import LLMatcher, LLTokenizer
 
 from functions.constraints.bounds import Bounds
 from functions.constraints.extraction.syntax_tree import first_error
-from functions.constraints.requirements import Requirements
+from functions.constraints.reading import read_constraint_set
+from functions.constraints.requirements import Requirements, composed
 from functions.constraints.typescript_grammar import typescript_grammar
 from functions.constraints.typescript_signature import read_typescript_signature
 from functions.constraints.typescript_tree import parsed
@@ -68,3 +69,12 @@ def test_whatever_the_mask_lets_end_parses(tokenizer: LLTokenizer):
     finished = [walk.text for walk in walks if walk.finished]
     assert [text for text in finished if first_error(parsed(text.encode()))] == []
     assert len(finished) > WALKS / 3
+
+
+def test_what_is_imported_at_run_time_is_not_known_so_that_rules_on_imports_exclude_it(tokenizer: LLTokenizer):
+    tokens = tokenizer.tokenize_str('import("a");')
+    assert accepts(matcher_of(tokenizer, typescript_grammar(Requirements()).source), tokens)
+    for rule in ("forbid_imports", "allow_imports"):
+        stated = [{"name": "it", "severity": "error", "rule": {"type": rule, "modules": ["b"]}}]
+        requirements = composed(read_constraint_set(stated, language="typescript").constraints, "typescript")
+        assert not accepts(matcher_of(tokenizer, typescript_grammar(requirements).source), tokens), rule
