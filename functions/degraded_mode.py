@@ -117,7 +117,9 @@ class DegradedMode:
     async def drain(self) -> int:
         """Book what is noted; how much is left. Stops where the database cannot be reached."""
         async with self._settling:
-            for use in await self._outbox.entries():
+            entries = await self._outbox.entries()
+            self._allowance.left({*self._under_way, *(use.id for use in entries)})
+            for use in entries:
                 self._allowance.noted(use)  # if it is of an earlier process, nothing is known of it yet
                 if use.outcome is None and not self._is_dead(use):
                     continue

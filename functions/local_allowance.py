@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from functions.callers import Caller
@@ -83,3 +83,11 @@ class LocalAllowance:
         of_user.pop(use.id, None)
         if not of_user:
             self._unsettled.pop(use.user_id, None)
+
+    def left(self, works: Collection[str]) -> None:
+        """Nothing but these works is unsettled still: another server has booked the rest."""
+        self._unsettled = {
+            user: left
+            for user, held in self._unsettled.items()
+            if (left := {work: usd for work, usd in held.items() if work in works})
+        }

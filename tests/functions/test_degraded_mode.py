@@ -194,6 +194,23 @@ async def test_what_has_ended_is_booked_and_no_more_of_the_allowance(booking: De
         await booking.reserve(CALLER, work(0.1))
 
 
+async def test_what_another_server_has_booked_is_no_more_of_the_allowance(
+    booking: DegradedMode, books: Books, tmp_path: Path, now: Now
+):
+    ended, under_way = work(0.5), work(0.5)
+    await booking.reserve(CALLER, ended)
+    await booking.reserve(CALLER, under_way)
+    await booking.settle(ended.id, Outcome(0.5))
+    assert await booking_of(books, tmp_path, now).drain() == 1
+    with pytest.raises(BudgetExceeded):
+        await booking.reserve(CALLER, work(0.5))
+    assert await booking.drain() == 1
+    assert [use.id for use in books.booked] == [ended.id]
+    await booking.reserve(CALLER, work(0.5))
+    with pytest.raises(BudgetExceeded):
+        await booking.reserve(CALLER, work(0.1))
+
+
 @pytest.mark.parametrize("failure", [NotFound("user"), Conflict("it is booked", {}), Refused("/x", "no")])
 async def test_what_never_will_be_booked_is_set_aside_for_a_person(
     booking: DegradedMode, books: Books, tmp_path: Path, failure: Exception

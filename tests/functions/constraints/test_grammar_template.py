@@ -32,6 +32,8 @@ def test_a_rule_is_written_out_for_each_value_that_its_conditions_tell_apart():
     assert (grammar.bits["DEPTH"].unrolled, grammar.bits["COUNT"].unrolled) == (True, False)
     assert (grammar.bits["COUNT"].is_field, grammar.bits["OPEN"].is_field) == (True, False)
     assert [hex(grammar.bits[name].mask) for name in ("DEPTH", "COUNT", "OPEN")] == ["0x7", "0x38", "0x40"]
+    parametric = {name for name, definition in grammar.definitions.items() if definition.parametric}
+    assert parametric == {"block"}
     written = lines(lark(grammar))
     assert {line.partition(":")[0] for line in written if not line.startswith("|")} == {
         *("start", "block", "block_depth1", "block_depth2", "NAME")
