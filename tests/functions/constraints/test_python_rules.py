@@ -11,6 +11,8 @@ from functions.constraints.python_check import python_violations
 from functions.constraints.python_grammar import python_grammar
 from functions.constraints.reading import read_constraint_set
 from functions.constraints.requirements import Requirements, composed
+from functions.constraints.syntax import ALL
+from functions.failures import ConstraintRefused
 from tests.functions.constraints.test_python_grammar import accepts, matcher_of
 
 CALLS = {"type": "forbid_calls", "calls": ["eval", "os.system", "os.path.join"]}
@@ -183,3 +185,27 @@ def test_an_import_is_not_begun_where_no_module_is_left(
                 tokens = tokenizer.tokenize_str(place + word)
                 fits = grammar.validate_tokens(tokens) == len(tokens)
                 assert fits == (word not in begun), (place, word)
+
+
+@pytest.mark.parametrize("more", [[], [{"type": "signature", "signature": "f(a)"}]])
+def test_rules_under_which_no_python_is_left_are_refused(more: list[dict[str, Any]]):
+    rules = [
+        {"name": f"{n}", "rule": rule} for n, rule in enumerate([{"type": "forbid_syntax", "syntax": [*ALL]}, *more])
+    ]
+    with pytest.raises(ConstraintRefused, match="no Python can be written"):
+        python_grammar(composed(read_constraint_set(rules).constraints))
+
+
+def test_a_name_that_is_forbidden_is_none_of_match_either(tokenizer: LLTokenizer):
+    rules = [{"name": "it", "rule": {"type": "forbid_names", "names": ["match"]}}]
+    grammar = matcher_of(tokenizer, python_grammar(composed(read_constraint_set(rules).constraints)).source)
+    for text in ("match = 1", "match += 1", "def f(a):\n    match = a", "class A:\n    match = 1"):
+        assert not accepts(grammar, tokenizer.tokenize_str(text)), text
+    assert accepts(grammar, tokenizer.tokenize_str("match a:\n    case 1:\n        pass"))
+
+
+def test_imports_that_nothing_restricts_are_as_they_were():
+    rules = [{"name": "it", "rule": {"type": "forbid_syntax", "syntax": ["Import", "ImportFrom"]}}]
+    rules.append({"name": "list", "rule": {"type": "forbid_imports", "modules": ["os"]}})
+    source = python_grammar(composed(read_constraint_set(rules).constraints)).source
+    assert "import " not in source.replace("KEYWORD_WORD", "")
