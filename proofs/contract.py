@@ -35,6 +35,8 @@ expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 422, 428, 429]
 # Parts: what words of ours write code for takes many seconds a case, so there they come once.
 COSTLY = r"^/api/(sessions|ir|code)$|/resolve$|/code$"
 SESSIONS = r"^/api/sessions/"
+# Whoever asks well listens for ten minutes: here it is seen what is refused, and in `tests/endpoints` what is told.
+LISTENING = r"/events$"
 OTHERS = r"^/(api/(generate|reverse|compile|check|extract)|v1/)"
 
 
@@ -52,12 +54,16 @@ def parts(cases: int) -> list[Part]:
     every = (*made_up, "examples,coverage,fuzzing")
     refused = ("--mode", "negative", *made_up, "coverage,fuzzing")
     return [
-        Part("sessions", ("--include-path-regex", SESSIONS, "--exclude-path-regex", COSTLY, *every)),
+        Part("sessions", ("--include-path-regex", SESSIONS, "--exclude-path-regex", f"{COSTLY}|{LISTENING}", *every)),
+        Part("sessions' events: what is refused", ("--include-path-regex", LISTENING, *refused)),
         Part("generation, constraints, OpenAI", ("--include-path-regex", OTHERS, *every)),
         Part("account, operation", ("--exclude-path-regex", f"{SESSIONS}|{OTHERS}|{COSTLY}", *every)),
         Part("words to code: what is refused", ("--include-path-regex", COSTLY, *refused)),
         Part("words to code: examples", ("--include-path-regex", COSTLY, "--phases", "examples")),
-        Part("sequences", ("--exclude-path-regex", COSTLY, "--phases", "stateful", "--max-examples", "40")),
+        Part(
+            "sequences",
+            ("--exclude-path-regex", f"{COSTLY}|{LISTENING}", "--phases", "stateful", "--max-examples", "40"),
+        ),
         Part(
             "as a stranger",
             ("--phases", "coverage,fuzzing", "--max-examples", "10", "--rate-limit", "15/s"),
