@@ -22,6 +22,8 @@ from proofs.product import Product, harmless
 from proofs.relay import Mode
 
 MODES: tuple[Mode, ...] = ("slow", "refusing", "half-open", "resetting", "wrong")
+SETTLED_S = 5.0
+"""An answer is settled after it, together with others of its user."""
 LONGEST_ANSWER_S = 20.0
 """The database's own limit is 5 s; a request asks it several times, and the machine may be busy."""
 RECOVERY_S = 180.0
@@ -99,9 +101,17 @@ async def _killed(server: Product, name: str, comm: str) -> Reaction:
     told = "event: error" in rest and "#engine-unavailable" in rest
     reaction.answers["a stream under way"] = "engine-unavailable" if told else "?"
     wrong = [] if told else [f"a stream under way was not told: {rest[-300:]}"]
-    if left := await reservations(server):
+    if left := await _left(server):
         wrong.append(f"{left} reservations are left")
     return replace(reaction, wrong=(*reaction.wrong, *wrong))
+
+
+async def _left(server: Product) -> int:
+    """Reservations, when what has just been answered has been settled."""
+    until = time.monotonic() + SETTLED_S
+    while (left := await reservations(server)) and time.monotonic() < until:  # noqa: ASYNC110 - the database tells nobody
+        await asyncio.sleep(0.1)
+    return left
 
 
 async def _reaction(server: Product, name: str, fault: AbstractAsyncContextManager[None]) -> Reaction:
