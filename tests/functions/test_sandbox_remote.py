@@ -31,7 +31,7 @@ async def remote(settings: Settings) -> AsyncIterator[Remote]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("MODAL_SERVER_URL", sandboxes.router)
             client = await modal.Client.from_credentials.aio("ak-loopback", "as-loopback")
-        limits = settings.sandbox.model_copy(update={"cpu_s": 1, "wall_s": 1.0})
+        limits = settings.sandbox.model_copy(update={"wall_s": 1.0})
         app = await modal.App.lookup.aio("sandboxed", create_if_missing=True, client=client)
         sandbox = ModalSandbox(limits, app=app, image=modal.Image.debian_slim(python_version="3.11"), client=client)
         yield Remote(sandboxes, sandbox)

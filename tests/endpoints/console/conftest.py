@@ -94,7 +94,9 @@ class Console:
         is_answer = "the server responded with a status of 4" in message.text  # what a test asked for
         # htmx logs the event with which a stream breaks off; it connects again by itself, on a busy machine too.
         is_lost_stream = message.text in {"[object Event]", "[object MessageEvent]"}
-        if message.type in {"error", "warning"} and not is_answer and not is_lost_stream:
+        # A request whose place a later one took, or that the end of the page broke off; what fails is a "sendError".
+        is_abandoned = message.text.startswith(("htmx:afterRequest,", "htmx:sendAbort,"))
+        if message.type in {"error", "warning"} and not (is_answer or is_lost_stream or is_abandoned):
             self.complaints.append(message.text)
 
 
