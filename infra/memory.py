@@ -18,7 +18,7 @@ def give_back_what_was_large() -> None:
     """Let glibc map blocks of 1 MiB and more by themselves, so that freeing them gives them back to the system.
 
     By itself it takes larger and larger ones from its heaps once some have been freed, one heap for each of many
-    threads: 100 to 150 MiB more after a thousand hostile requests. Call it before threads are started. Where there is
+    threads: about 100 MiB more after some thousand hostile requests. Call it before threads are started. Where there is
     no glibc nothing is changed.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

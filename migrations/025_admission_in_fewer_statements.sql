@@ -1,4 +1,4 @@
--- Admission in half as many statements: an answer waits for all of them (docs/benchmarks/web-tier.md). What is decided,
+-- Admission in ten statements instead of fourteen: an answer waits for all of them (docs/benchmarks/web-tier.md). What is decided,
 -- and in which order it is locked, stays.
 
 -- As before (005): locks the budgets of a user, and of one of the user's keys where it has any; those of the user are
