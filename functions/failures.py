@@ -100,6 +100,11 @@ class NotFound(Failure):
 
 
 @dataclass
+class UnknownDigest(NotFound):
+    """No constraint set was compiled to it, or not lately."""
+
+
+@dataclass
 class StaleVersion(Failure):
     """A write was made from a version that is no longer the current one (`current`)."""
 

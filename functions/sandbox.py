@@ -21,6 +21,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import structlog
+
 from functions.failures import Unavailable
 from infra import telemetry
 from infra import telemetry_names as names
@@ -35,6 +37,8 @@ _USER_IDS = range(70_000, 90_000)
 STARTING_S = 5.0
 COMMAND = (_INTERPRETER, "-I", "-S", str(_CHILD))
 ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1"}
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -212,6 +216,17 @@ class ProcessSandbox(ChildSandbox):
 
     def __init__(self, settings: SandboxSettings, *, at_once: int = 2) -> None:
         super().__init__(settings, at_once=at_once)
+        self._has_warned = False
+
+    async def run(self, code: str, calls: Sequence[str]) -> SandboxResult:
+        """See `ChildSandbox`. Where code cannot be cut off from the machine, the log says so, once."""
+        result = await super().run(code, calls)
+        if result.ended == "finished" and not result.isolated and not self._has_warned:
+            self._has_warned = True
+            _log.warning(
+                "sandbox-without-namespaces", held="limits alone", cure="run as root, or allow user namespaces"
+            )
+        return result
 
     async def _report(self, work: dict[str, Any], judged_by: JudgedBy | None) -> bytes | SandboxResult:
         with tempfile.TemporaryDirectory(prefix="lift-sys-sandbox-") as directory:

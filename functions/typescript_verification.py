@@ -6,8 +6,9 @@ checked say so. They stand in no candidate's way.
 
 from collections.abc import Sequence
 
+from functions.constraints.extraction.syntax_tree import first_error
 from functions.constraints.typescript_signature import read_typescript_signature, signature_of
-from functions.constraints.typescript_tree import first_fault, parsed
+from functions.constraints.typescript_tree import parsed
 from functions.constraints.violations import Violation
 from functions.evidence import Check, Evidence
 from functions.ir import IntermediateRepresentation
@@ -24,7 +25,7 @@ def verify_typescript(
     """Rows of the same names as a Python candidate's."""
     source = code.encode(errors="replace")
     root = parsed(source)
-    fault = first_fault(root)
+    fault = first_error(root)
     checks = [_parses(fault.start_point.row + 1 if fault is not None else None)]
     if fault is None:
         wanted = read_typescript_signature(typescript_head(ir)).head

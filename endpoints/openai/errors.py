@@ -24,6 +24,7 @@ from functions.failures import (
     RateLimited,
     TooManyAtOnce,
     Unauthenticated,
+    UnknownDigest,
 )
 
 if TYPE_CHECKING:
@@ -46,13 +47,14 @@ _NAMES: Mapping[type[Failure], _Name] = {
     Unauthenticated: _Name("invalid_request_error", "invalid_api_key"),
     Forbidden: _Name("invalid_request_error", "insufficient_permissions"),
     NotFound: _Name("invalid_request_error", "model_not_found"),
+    UnknownDigest: _Name("invalid_request_error", "digest_not_found"),
     PromptTooLong: _Name("invalid_request_error", "context_length_exceeded"),
     ConstraintRefused: _Name("invalid_request_error", "constraint_refused"),
     TooManyAtOnce: _Name("requests", "rate_limit_exceeded"),
     RateLimited: _Name("requests", "rate_limit_exceeded"),
     BudgetExceeded: _Name("insufficient_quota", "insufficient_quota"),
 }
-_PARAMS: Mapping[type[Failure], str] = {NotFound: "model", PromptTooLong: "messages"}
+_PARAMS: Mapping[type[Failure], str] = {UnknownDigest: "digest", NotFound: "model", PromptTooLong: "messages"}
 
 
 def error_document(problem: "Problem") -> dict[str, Any]:

@@ -25,7 +25,7 @@ from functions.constraints.refutation import Attempt
 from functions.constraints.report import Row, report
 from functions.constraints.requirements import Requirements
 from functions.constraints.violations import LANGUAGE, Violation
-from functions.failures import ConstraintRefused, ConstraintsConflict, NotFound, Refused
+from functions.failures import ConstraintRefused, ConstraintsConflict, Refused, UnknownDigest
 from functions.generation import Constraint
 from functions.validation import ConstraintValidator
 from infra import telemetry
@@ -155,12 +155,12 @@ class ConstraintCompiler:
         return compiled
 
     async def find(self, digest: str) -> Compiled:
-        """What was compiled to this digest, here or in another container. Raises `NotFound`."""
+        """What was compiled to this digest, here or in another container. Raises `UnknownDigest`."""
         if digest in self._kept:
             return self._again(digest)
         kept = await self._shared.get(digest)
         if kept is None:
-            raise NotFound(f"compiled constraint set {digest[:80]!r} (compile it again: they are kept for a week)")
+            raise UnknownDigest(f"compiled constraint set {digest[:80]!r} (compile it again: they are kept for a week)")
         stated, language, is_code, optimize = unpacked(kept)
         return await self.compile(stated, language, is_code=is_code, optimize=optimize)
 

@@ -2,8 +2,9 @@
 
 from tree_sitter import Node
 
+from functions.constraints.extraction.syntax_tree import text_of
 from functions.constraints.signature import Signature
-from functions.constraints.typescript_tree import first_fault, parsed, text_of
+from functions.constraints.typescript_tree import parsed
 from functions.failures import ConstraintRefused
 
 
@@ -17,7 +18,7 @@ def read_typescript_signature(text: str, pointer: str = "/signature") -> Signatu
         head = f"function {head}"
     source = f"{head} {{}}".encode()
     root = parsed(source)
-    if root.has_error or first_fault(root) is not None:
+    if root.has_error:
         raise ConstraintRefused(pointer, "not the head of a TypeScript function: write `function name(...): type`")
     match root.named_children:
         case [Node(type="function_declaration") as function]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 from tree_sitter import Node
 
-from functions.constraints.extraction.syntax_tree import descendants
-from functions.constraints.typescript_tree import first_fault, parsed, text_of
+from functions.constraints.extraction.syntax_tree import descendants, first_error, text_of
+from functions.constraints.typescript_tree import parsed
 from functions.failures import Refused
 from functions.ir import Effect, Hole, Parameter, Signature
 from functions.reversing.model import Reading
@@ -41,7 +41,7 @@ def read_typescript(source: str, name: str | None) -> Reading:
     """
     data = source.encode(errors="replace")
     root = parsed(data)
-    if (fault := first_fault(root)) is not None:
+    if (fault := first_error(root)) is not None:
         place = fault.start_point
         raise Refused("/source", f"line {place.row + 1}, column {place.column + 1}: it is not TypeScript")
     functions = {function.name: function for function in _functions(root, data)}

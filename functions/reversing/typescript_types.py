@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from tree_sitter import Node
 
-from functions.constraints.typescript_tree import text_of
+from functions.constraints.extraction.syntax_tree import text_of
 
 _PREDEFINED: Mapping[str, str] = {
     "number": "float", "bigint": "int", "string": "str", "boolean": "bool", "void": "None", "undefined": "None",

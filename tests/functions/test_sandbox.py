@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from functions.sandbox import ProcessSandbox, SandboxResult
 from infra.settings import Settings
@@ -80,6 +81,17 @@ async def test_no_file_of_this_machine_can_be_read(sandbox: ProcessSandbox, tmp_
         result = await one(sandbox, f"import os\nreturn os.listdir({str(path)!r}) or open({str(path)!r}).read()")
         assert result.isolated, "this machine gives no namespaces: the rest of these tests cannot hold"
         assert result.calls[0].raised, path
+
+
+async def test_where_nothing_is_cut_off_the_log_says_so_once(
+    sandbox: ProcessSandbox, monkeypatch: pytest.MonkeyPatch
+):
+    # What cannot be mounted ends the preparations as a kernel without namespaces does.
+    monkeypatch.setattr("functions.sandbox._interpreter_directories", lambda: ["/nowhere"])
+    with capture_logs() as logs:
+        results = [await one(sandbox, "return 1") for _ in range(2)]
+    assert [(result.calls[0].value, result.isolated) for result in results] == [("1", False)] * 2
+    assert [line["event"] for line in logs] == ["sandbox-without-namespaces"]
 
 
 async def test_nothing_is_written_outside(sandbox: ProcessSandbox, tmp_path: Path):

@@ -58,3 +58,9 @@ async def test_what_goes_with_no_set_is_refused(
         await client.chat.completions.create(model=serving.model, messages=ASK, extra_body=body)
     assert param is None or refused.value.param == param
     assert refused.value.param
+
+
+async def test_a_digest_that_nothing_was_compiled_to_is_what_is_not_found(client: openai.AsyncOpenAI, serving: Serving):
+    with pytest.raises(openai.NotFoundError) as refused:
+        await client.chat.completions.create(model=serving.model, messages=ASK, extra_body={"digest": "0" * 64})
+    assert (refused.value.param, refused.value.code) == ("digest", "digest_not_found")
