@@ -161,7 +161,8 @@ class Forward:
     def _draft(self, turn: Turn, failed: Candidate | None, rules: Compiled) -> Draft:
         sampling = self._sampling(temperature=turn.temperature, n=turn.number)
         request = self._request(turn.voice.messages(failed if turn.told else None), sampling, rules.constraint)
-        if turn.voice.prompt.takes_request:  # the others show in their examples how an answer begins
+        # The other prompts show in their examples how an answer begins; a user's own grammar stays as it is.
+        if turn.voice.prompt.takes_request and rules.base == "code":
             request = fenced(request, rules.language)
         return Draft(request, turn.voice.prompt.version)
 

@@ -112,6 +112,28 @@ async def test_a_repair_is_told_what_failed_and_with_which_input(forward: Forwar
     assert all("so not: result != result + n - n" in detail for detail in broken)
 
 
+OWN_GRAMMAR = """?start: code
+code: "def next_one(n: int) -> int:\\n    return n" (" + 1")?
+"""
+
+
+async def test_a_grammar_of_ones_own_is_the_whole_answer(
+    engine: Engine, validator: ConstraintValidator, store: FileStore, settings: Settings
+):
+    prompts = settings.prompts.model_copy(update={"implement": [{"implement.v3": 1}]})
+    settings = settings.model_copy(update={"prompts": prompts})
+    forward = Forward(engine, ConstraintCompiler(validator, store), ProcessSandbox(settings.sandbox), settings)
+    ir = IntermediateRepresentation.model_validate(
+        {
+            "intent": {"summary": "Return the argument plus one."},
+            "signature": {"name": "next_one", "parameters": [{"name": "n", "type": "int"}], "returns": "int"},
+            "constraints": [{"name": "own", "rule": {"type": "lark", "grammar": OWN_GRAMMAR}}],
+        }
+    )
+    implemented = await forward.implement(ir, candidates=1, repairs=0)
+    assert implemented.code.startswith("def next_one(n: int) -> int:\n    return n")
+
+
 async def test_an_empty_prompt_is_refused_with_its_place(forward: Forward):
     with pytest.raises(Refused) as refusal:
         await forward.specify(" \n")
