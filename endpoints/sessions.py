@@ -49,7 +49,7 @@ class SessionReplacement(BaseModel):
 
 
 class SessionPatch(BaseModel):
-    """Only the members that are given change; null empties one."""
+    """Only the members that are given change; null empties `current_ir`, `generated_code` or `tests`."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -61,10 +61,11 @@ class SessionPatch(BaseModel):
         },
     )
 
-    prompt: Prompt | None = None
+    # What these two are when they are left out does not count; they cannot be null.
+    prompt: Prompt = Field(default_factory=str)
     current_ir: IntermediateRepresentation | None = None
     generated_code: str | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
     tests: Tests | None = Field(default=None, description=TESTS)
     description: str = Field(default="", max_length=500, description="What the history says of this version.")
 

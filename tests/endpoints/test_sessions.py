@@ -110,6 +110,20 @@ async def test_put_replaces_and_patch_changes_what_is_given(client: httpx.AsyncC
     assert (replaced["prompt"], replaced["current_ir"], replaced["metadata"]) == ("anew", None, {})
 
 
+async def test_null_empties_what_can_be_empty_and_is_refused_of_the_rest(client: httpx.AsyncClient):
+    session = await stored(client)
+    path = f"/api/sessions/{session['id']}"
+    given = {"current_ir": IR, "generated_code": "x = 1\n", "tests": "def test_x():\n    assert x == 1\n"}
+    filled = (await client.patch(path, json=given, headers=at(session))).json()
+    emptied = await client.patch(path, json=dict.fromkeys(given), headers=at(filled))
+    assert emptied.status_code == 200
+    assert [emptied.json()[name] for name in given] == [None] * len(given)
+    for name in ("prompt", "metadata", "description"):
+        refused = await client.patch(path, json={name: None}, headers=at(emptied.json()))
+        assert refused.status_code == 422
+        assert [error["pointer"] for error in refused.json()["errors"]] == [f"/{name}"]
+
+
 async def test_a_specification_that_is_none_is_refused_with_its_place(client: httpx.AsyncClient):
     session = await stored(client)
     wrong = {**IR, "signature": {"name": "def", "parameters": [{"name": "a", "type": "int("}]}}
