@@ -1,6 +1,7 @@
 """A request's work as a stream of events that stops the moment nobody waits for it any more."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -97,9 +98,13 @@ class Work(Generic[T]):
             await do(self._ready.put)
         except BaseException as raised:  # noqa: BLE001 - it is not swallowed: the reader gets it, whatever it is
             error = raised
-        if self._ready.full() and isinstance(error, asyncio.CancelledError):
+        if not isinstance(error, asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError):  # the client leaves while a slow reader is waited for
+                await self._ready.put(_End(error))
+                return
+        if self._ready.full():
             self._ready.get_nowait()  # nobody reads on; the end must fit
-        await self._ready.put(_End(error))
+        self._ready.put_nowait(_End(error))
 
     async def _stop_when_gone(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":

@@ -104,6 +104,31 @@ async def test_a_reader_that_takes_nothing_more_is_taken_for_gone():
     assert not response.completed
 
 
+@pytest.mark.parametrize("error", [None, EngineUnavailable("the engine", "it died")])
+async def test_a_client_that_leaves_when_the_work_is_done_and_much_is_unread_is_gone(error: Exception | None):
+    written, left = asyncio.Event(), asyncio.Event()
+
+    async def fills(emit: Emit[Event]) -> None:
+        for number in range(32):
+            await emit(Event("delta", {"n": number}))
+        written.set()
+        if error is not None:
+            raise error
+
+    async def disconnect() -> Message:
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async with asyncio.timeout(20), Work(fills, Request({"type": "http"}, disconnect)) as work:
+        await written.wait()  # what is next is the end, for which there is no room
+        left.set()
+        for _ in range(3):  # the connection's watch learns it, then the work
+            await asyncio.sleep(0)
+        with pytest.raises(ClientGone):
+            async for _ in work:
+                pass
+
+
 async def test_silence_is_filled_with_comments():
     counting = Counting(pause_s=0.1)
     async with served(counting.app) as url, httpx.AsyncClient(base_url=url) as client:
