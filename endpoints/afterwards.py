@@ -37,11 +37,13 @@ class Afterwards:
         self._before_closing.append(begin)
 
     async def close(self, *, within_s: float = 10) -> None:
-        """Wait for what is still under way, and for what was put off."""
+        """Wait for what is still under way, for what was put off, and for what either begins meanwhile."""
         for begin in self._before_closing:
             begin()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=within_s)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within_s
+        while self._tasks and (left_s := deadline - loop.time()) > 0:
+            await asyncio.wait(self._tasks, timeout=left_s)
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

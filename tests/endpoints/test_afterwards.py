@@ -58,3 +58,18 @@ async def test_closing_begins_what_was_put_off_and_waits_for_no_more_than_its_ti
     gate.set()
     await endless
     assert done == ["done"]
+
+
+async def test_closing_waits_for_what_a_clean_up_begins_meanwhile():
+    afterwards, gate = Afterwards(), asyncio.Event()
+    done: list[str] = []
+
+    async def begins_another(left: int) -> None:
+        await gate.wait()
+        await asyncio.sleep(0)
+        afterwards.begin(begins_another(left - 1) if left else worked(asyncio.Event(), gate, done))
+
+    afterwards.begin(begins_another(5))
+    afterwards.before_closing(gate.set)
+    await afterwards.close()
+    assert done == ["done"]
