@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from functions.callers import Caller
+from functions.failures import DatabaseUnavailable
 from functions.ledger import Ledger, RateState
 
 SHARE = 20
@@ -18,6 +19,8 @@ SHARE = 20
 MOST = 10
 KEPT_S = 10.0
 """Tokens that nobody asked for in this time are not given out any more: the bucket has been refilled meanwhile."""
+SLOW_S = 0.1
+"""A database that takes so long to fail is not asked again by who has waited for it: they would wait in turn."""
 CAPACITY = 10_000
 
 
@@ -27,6 +30,10 @@ class _Handful:
     left: int = 0
     taken_at: float = float("-inf")
     state: RateState | None = None
+    heard: int = 0
+    """How often there was an answer, or a database that let those wait who asked."""
+    away: DatabaseUnavailable | None = None
+    """The last time it was the latter."""
 
 
 class ReadLimits:
@@ -45,12 +52,24 @@ class ReadLimits:
             if handful.state is not None and handful.left > 0 and self._clock() - handful.taken_at < KEPT_S:
                 handful.left -= 1
                 return handful.state.model_copy(update={"remaining": handful.state.remaining + handful.left})
-            seen = handful.taken_at
+            seen = handful.heard
             async with handful.asking:
-                if handful.taken_at != seen:
-                    continue  # somebody else has asked meanwhile
-                handful.state = await self._ledger.take_read(caller, tokens=self._tokens)
-                handful.left, handful.taken_at = handful.state.taken, self._clock()
+                if handful.heard == seen:
+                    await self._ask(caller, handful)
+                elif handful.away is not None:
+                    raise handful.away  # what somebody else has waited for meanwhile
+
+    async def _ask(self, caller: Caller, handful: _Handful) -> None:
+        began = self._clock()
+        try:
+            handful.state = await self._ledger.take_read(caller, tokens=self._tokens)
+        except DatabaseUnavailable as away:
+            if self._clock() - began >= SLOW_S:
+                handful.away = away
+                handful.heard += 1
+            raise
+        handful.left, handful.taken_at, handful.away = handful.state.taken, self._clock(), None
+        handful.heard += 1
 
     def _of(self, user_id: str) -> _Handful:
         handful = self._known.setdefault(user_id, _Handful())

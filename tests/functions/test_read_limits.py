@@ -1,15 +1,17 @@
 """Handfuls: as many requests pass as the bucket holds, and the database is asked for few of them."""
 
 import asyncio
+import json
 
 import pytest
 
 from functions import read_limits
 from functions.callers import Caller
 from functions.database import Database
-from functions.failures import RateLimited
+from functions.failures import DatabaseUnavailable, RateLimited
 from functions.ledger import Ledger, RateState
-from functions.read_limits import KEPT_S, ReadLimits
+from functions.read_limits import KEPT_S, SLOW_S, ReadLimits
+from tests.answering_database import Answer, answering
 from tests.data_fixtures import WIDE, People
 
 
@@ -94,3 +96,26 @@ async def test_of_many_users_those_that_came_last_are_remembered(
     assert ledger.asked == 3
     await limits.take(bob)
     assert ledger.asked == 4
+
+
+@pytest.mark.parametrize(("taking_s", "failing"), [(SLOW_S, 20), (0.0, 1)])
+async def test_who_has_waited_for_a_database_that_fails_slowly_does_not_ask_it_again(
+    data: Database, people: People, alice: Caller, taking_s: float, failing: int
+):
+    state = await ledger_of(data, people, 100).take_read(alice)
+    now = 0.0
+
+    def answer(number: int) -> Answer:
+        nonlocal now
+        if number == 1:
+            now += taking_s
+            return None
+        return 200, json.dumps({"limits": [state.model_dump(mode="json") | {"taken": 5}]}).encode()
+
+    async with answering(answer) as (database, requests):
+        limits = ReadLimits(ledger_of(database, people, 100), 100, clock=lambda: now)
+        outcomes = await asyncio.gather(*(limits.take(alice) for _ in range(20)), return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes[:failing]] == [DatabaseUnavailable] * failing
+        assert [type(outcome) for outcome in outcomes[failing:]] == [RateState] * (20 - failing)
+        assert len(requests) == 1 + (20 - failing + 4) // 5
+        assert isinstance(await limits.take(alice), RateState)  # who comes afterwards finds out how it is by then
