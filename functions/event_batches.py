@@ -23,6 +23,7 @@ from functions.failures import (
     Failure,
     GenerationTimeout,
     PromptTooLong,
+    Refused,
 )
 from functions.generation import (
     CandidateFinished,
@@ -39,7 +40,7 @@ BATCH_S: Final = 0.020
 BATCH_TOKENS: Final = 16
 
 _FAILURES: Final = {
-    kind.__name__: kind for kind in (ConstraintRefused, EngineUnavailable, GenerationTimeout, PromptTooLong)
+    kind.__name__: kind for kind in (ConstraintRefused, EngineUnavailable, GenerationTimeout, PromptTooLong, Refused)
 }
 
 
@@ -67,7 +68,7 @@ class Failed(Wire):
     fields: dict[str, Any]
 
     @classmethod
-    def of(cls, failure: ConstraintRefused | EngineUnavailable | GenerationTimeout | PromptTooLong) -> Self:
+    def of(cls, failure: EngineUnavailable | GenerationTimeout | PromptTooLong | Refused) -> Self:
         """From what an engine raised."""
         return cls(failure=type(failure).__name__, fields=dataclasses.asdict(failure))
 
@@ -152,7 +153,7 @@ async def _produce(engine: EngineClient, call: RemoteGeneration, outbox: _Outbox
             async with aclosing(engine.generate(request)) as events:
                 async for event in events:
                     outbox.put(event)
-    except (ConstraintRefused, EngineUnavailable, GenerationTimeout, PromptTooLong) as failure:
+    except (EngineUnavailable, GenerationTimeout, PromptTooLong, Refused) as failure:
         outbox.put(Failed.of(failure))
     finally:
         outbox.close()

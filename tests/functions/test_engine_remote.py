@@ -11,7 +11,7 @@ import pytest
 
 from functions.cache import Cache, DictStore
 from functions.engine_remote import LAST_START, RemoteEngine, start_times
-from functions.failures import EngineUnavailable, PromptTooLong
+from functions.failures import EngineUnavailable, PromptTooLong, Refused
 from functions.generation import Delta, Finished, GenerationEvent, GenerationRequest, Message, Sampling
 from infra import telemetry
 from infra.settings import load_settings
@@ -87,6 +87,10 @@ async def test_events_arrive_in_order_and_in_few_batches(platform: Platform):
 async def test_a_failure_of_the_engine_is_raised_as_what_it_is(platform: Platform):
     with pytest.raises(PromptTooLong, match="takes at most 512"):
         await drained(platform.engine(), "too-long 512")
+    with pytest.raises(Refused) as refused:
+        await drained(platform.engine(), "refuse two users in a row")
+    assert (refused.value.pointer, refused.value.reason) == ("/messages", "two users in a row")
+    assert type(refused.value) is Refused
 
 
 async def test_the_callers_trace_goes_on_in_the_container(platform: Platform):

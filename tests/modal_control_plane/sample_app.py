@@ -3,20 +3,24 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
 import modal
 
 from functions.event_batches import run_generation
-from functions.failures import PromptTooLong
+from functions.failures import Failure, PromptTooLong, Refused
 from functions.generation import Delta, EngineStatus, Finished, GenerationEvent, GenerationRequest, Timing, Usage
 from infra import telemetry
 
 app = modal.App("sample")
 image = modal.Image.debian_slim(python_version="3.11").add_local_python_source("functions", "infra")
 ABORTED = "aborted"
+REFUSALS: dict[str, Callable[[str], Failure]] = {
+    "too-long": lambda limit: PromptTooLong(tokens=9, limit=int(limit)),
+    "refuse": lambda reason: Refused("/messages", reason),
+}
 
 
 def write(file: str, text: str) -> None:
@@ -35,8 +39,8 @@ class ScriptedEngine:
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
         what, _, argument = request.messages[0].content.partition(" ")
-        if what == "too-long":
-            raise PromptTooLong(tokens=9, limit=int(argument))
+        if what in REFUSALS:
+            raise REFUSALS[what](argument)
         if what == "trace":
             yield Delta(text=telemetry.traceparent() or "none", tokens=1)
         if what == "count":
