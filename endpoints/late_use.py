@@ -16,7 +16,7 @@ async def book_late_use(settings: Settings, secrets: Secrets, kept: Callable[[],
     """Book what the outbox has, of servers that are gone too; how many entries it has no longer.
 
     `kept` is awaited after each change, where a disk alone keeps nothing. Does nothing without degraded mode. What
-    cannot be booked yet stays. Raises `OSError` where the outbox cannot be read.
+    cannot be booked yet stays. Raises `OSError` where the outbox cannot be read, or not be kept.
     """
     wanted = settings.availability.degraded
     if not wanted.enabled:

@@ -145,7 +145,7 @@ class DegradedMode:
             try:
                 left = await self.drain()
             except OSError:
-                _log.exception("the outbox cannot be read")
+                _log.exception("the outbox cannot be read, or not be kept")
                 left = self.unsettled
             if left:
                 await asyncio.sleep(SETTLE_EVERY_S)
@@ -166,14 +166,21 @@ class DegradedMode:
             del self._under_way[use.id]
 
     async def _note(self, use: LateUse) -> None:
+        """A note that fails is logged with what it would have said: the work is done, and its answer good."""
         self._allowance.noted(use)
-        await self._outbox.put(use)
+        try:
+            await self._outbox.put(use)
+        except OSError:
+            _log.exception("use may not be noted", id=use.id, user_id=use.user_id, usd=use.usd)
         self._added.set()
 
     async def _forget(self, use: LateUse) -> None:
         del self._under_way[use.id]
         self._allowance.settled(use)
-        await self._outbox.remove(use)
+        try:
+            await self._outbox.remove(use)
+        except OSError:
+            _log.exception("the note of work that did not begin may come back", id=use.id)
 
     def _is_dead(self, use: LateUse) -> bool:
         """Whether its server has not come to its end in time: it is not this one's, or was lost by it."""

@@ -19,7 +19,10 @@ _log = structlog.get_logger()
 
 
 class UsageOutbox:
-    """Entries by id, at most `most` of them. `kept` is awaited after each change, where a disk alone keeps nothing."""
+    """Entries by id, at most `most` of them. `kept` is awaited after each change, where a disk alone keeps nothing.
+
+    What changes an entry raises `OSError`, also where `kept` failed: the change is made then, and may not last.
+    """
 
     def __init__(self, directory: Path, most: int, *, kept: Callable[[], Awaitable[None]] | None = None) -> None:
         self._directory = directory
@@ -27,6 +30,7 @@ class UsageOutbox:
         self._kept = kept
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._ids = {path.stem for path in directory.glob(f"*{SUFFIX}")}
+        self._writing: dict[str, asyncio.Task[None]] = {}
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -37,9 +41,11 @@ class UsageOutbox:
         return len(self._ids) >= self._most
 
     async def put(self, use: LateUse) -> None:
-        """Keep it, in the place of what was kept under its id. Raises `OSError`."""
+        """Keep it, in the place of what was kept under its id."""
         self._ids.add(use.id)
-        await asyncio.to_thread(self._write, use)
+        writing = self._writing[use.id] = asyncio.create_task(asyncio.to_thread(self._write, use))
+        writing.add_done_callback(lambda _: self._writing.pop(use.id))
+        await asyncio.shield(writing)  # a thread goes on, whoever is cancelled: `remove` must know of it
         self._ids.add(use.id)  # who has read meanwhile has not found it
         await self._keep()
 
@@ -51,7 +57,9 @@ class UsageOutbox:
         return sorted(found, key=lambda use: use.began_at)
 
     async def remove(self, use: LateUse) -> None:
-        """It is booked."""
+        """It is booked, or was never begun: what is still being written is removed when it is."""
+        if (writing := self._writing.get(use.id)) is not None:
+            writing.add_done_callback(lambda _: self._path(use).unlink(missing_ok=True))
         self._path(use).unlink(missing_ok=True)
         self._ids.discard(use.id)
         await self._keep()
@@ -64,8 +72,12 @@ class UsageOutbox:
         await self._keep()
 
     async def _keep(self) -> None:
-        if self._kept is not None:
+        if self._kept is None:
+            return
+        try:
             await self._kept()
+        except Exception as error:  # a platform's client raises errors of several libraries
+            raise OSError(f"what was written may not be kept ({type(error).__name__}: {error})") from error
 
     def _path(self, use: LateUse) -> Path:
         return self._directory / f"{uuid.UUID(use.id)}{SUFFIX}"

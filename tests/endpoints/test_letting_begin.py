@@ -1,6 +1,7 @@
 """Who lets work begin while the database is there, goes away, and is away; and who is told how it ended."""
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -178,6 +179,20 @@ async def test_while_the_ledger_is_away_this_server_lets_work_begin_for_whom_it_
     await (await server.begin(second)).release("Refused")
     (entry,) = [use for use in await server.degraded._outbox.entries() if use.id == second.id]
     assert entry.outcome == {"released": True, "error": "Refused"}
+
+
+async def test_an_answer_is_good_although_its_cost_cannot_be_noted(serving: Serving, tmp_path: Path):
+    server = serving()
+    await server.begin()
+    server.work = work_of(0.25)
+    server.books.calls.clear()
+    server.books.raises = [AWAY]
+    settled, released = await server.begin(), await server.begin(work_of(0.25))
+    shutil.rmtree(tmp_path)
+    await settled.settle(Outcome(0.125))
+    await released.release("Refused")
+    assert server.degraded is not None
+    assert not server.degraded._under_way
 
 
 async def test_whom_this_server_does_not_know_it_lets_begin_nothing_and_what_may_be_reserved_is_given_back(

@@ -17,6 +17,7 @@ from functions.usage_outbox import UsageOutbox
 from infra.operation_settings import DegradedSettings
 from infra.settings import Settings
 from tests.data_fixtures import work
+from tests.endpoints.asgi import until
 
 CALLER = Caller("00000000-0000-4000-8000-000000000001", "", None, frozenset({"generate"}))
 OTHER = Caller("00000000-0000-4000-8000-000000000002", "", None, frozenset({"generate"}))
@@ -284,6 +285,52 @@ async def test_who_leaves_before_the_work_is_noted_has_begun_nothing(booking: De
         await reserving
     assert names(tmp_path) == []
     await booking.reserve(CALLER, work(1.0))
+
+
+async def not_kept() -> None:
+    """As a platform's client fails that keeps the disk."""
+    raise RuntimeError("there are open files")
+
+
+async def test_what_may_not_be_kept_is_not_begun(booking: DegradedMode, tmp_path: Path):
+    booking._outbox._kept = not_kept
+    with pytest.raises(DatabaseUnavailable, match="nothing can be noted"):
+        await booking.reserve(CALLER, work(1.0))
+    assert (names(tmp_path), booking.unsettled) == ([], 0)
+    booking._outbox._kept = None
+    await booking.reserve(CALLER, work(1.0))
+
+
+async def test_work_that_is_done_is_good_whether_its_note_is_kept_or_not(booking: DegradedMode, books: Books):
+    settled, released, told_late = work(0.25), work(0.25), work(0.25)
+    for each in (settled, released):
+        await booking.reserve(CALLER, each)
+    booking._outbox._kept = not_kept
+    await booking.settle(settled.id, Outcome(0.125))
+    await booking.release(released.id)
+    await booking.keep(CALLER, told_late, 1.0, {"cost_usd": 0.0625})
+    booking._outbox._kept = None
+    assert await booking.drain() == 0
+    costs = {use.id: use.usd for use in books.booked}
+    assert costs == {settled.id: 0.125, released.id: 0.0, told_late.id: 0.0625}
+
+
+async def test_booking_goes_on_when_what_is_booked_could_not_be_kept(booking: DegradedMode, books: Books):
+    failed = asyncio.Event()
+
+    async def kept_but_once() -> None:
+        if books.booked and not failed.is_set():
+            failed.set()
+            raise RuntimeError("there are open files")
+
+    booking._outbox._kept = kept_but_once
+    settling = asyncio.create_task(booking.keep_settling())
+    await booking.keep(CALLER, work(0.5), 1.0, {"cost_usd": 0.25})
+    await failed.wait()
+    await booking.keep(CALLER, work(0.5), 1.0, {"cost_usd": 0.25})
+    await until(lambda: len(books.booked) == 2)
+    settling.cancel()
+    await asyncio.gather(settling, return_exceptions=True)
 
 
 async def test_what_the_database_let_begin_is_noted_with_the_time_at_which_it_began(

@@ -156,6 +156,47 @@ async def test_each_change_is_told_to_who_keeps_the_disk(directory: Path):
     assert told == [[f"{one.id}.json"], [], [f"{two.id}.json"], [f"{two.id}.unbookable"]]
 
 
+async def test_what_may_not_be_kept_is_said_as_of_any_disk(directory: Path):
+    async def kept() -> None:
+        raise RuntimeError("there are open files")
+
+    outbox = UsageOutbox(directory, 2, kept=kept)
+    one, two = use(), use()
+    for each in (one, two):
+        with pytest.raises(OSError, match="RuntimeError: there are open files"):
+            await outbox.put(each)
+    with pytest.raises(OSError, match="may not be kept"):
+        await outbox.remove(one)
+    with pytest.raises(OSError, match="may not be kept"):
+        await outbox.set_aside(two, "no")
+    assert names(directory) == [f"{two.id}.unbookable"]
+    assert len(outbox) == 0
+
+
+async def test_what_is_removed_while_it_is_written_does_not_come_back(directory: Path):
+    outbox, is_writing, may_write = UsageOutbox(directory, 2), threading.Event(), threading.Event()
+    write, put = outbox._write, use()
+
+    def written_late(late: LateUse) -> None:
+        is_writing.set()
+        may_write.wait()
+        write(late)
+
+    outbox._write = written_late
+    putting = asyncio.create_task(outbox.put(put))
+    await asyncio.to_thread(is_writing.wait)
+    putting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await putting
+    await outbox.remove(put)
+    assert len(outbox) == 0
+    writing = set(outbox._writing.values())
+    may_write.set()
+    await asyncio.wait(writing)
+    assert names(directory) == []
+    assert await outbox.entries() == []
+
+
 @pytest.mark.parametrize(("outcome", "usd"), [(None, 0.5), ({"cost_usd": 0.25}, 0.25), ({"released": True}, 0.0)])
 def test_it_has_cost_what_was_estimated_until_that_is_known(outcome: dict[str, float] | None, usd: float):
     assert use().model_copy(update={"outcome": outcome}).usd == usd
