@@ -10,7 +10,7 @@ import os
 import struct
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
@@ -21,7 +21,6 @@ import structlog
 STORE_TIMEOUT_S: Final = 1.0
 STORE_PAUSE_S: Final = 5.0
 """A store that failed is not asked again for so long: one slow answer, not one for every request."""
-_POLL_S: Final = (0.02, 0.05, 0.1, 0.2, 0.5)
 _WRITTEN_AT: Final = struct.Struct("<d")
 
 _log = structlog.get_logger()
@@ -50,38 +49,26 @@ class Store(Protocol):
 
 @dataclass
 class CacheStatistics:
-    """Counts since the process started. `shared` were answered by waiting for somebody else's work."""
+    """Counts since the process started. `refused` were too large to store."""
 
     hits: int = 0
     misses: int = 0
-    shared: int = 0
     failures: int = 0
     refused: int = 0
-
-    @property
-    def hit_rate(self) -> float:
-        """Of 0 to 1, over `get` and `get_or_make`; 0 before the first."""
-        asked = self.hits + self.shared + self.misses
-        return (self.hits + self.shared) / asked if asked else 0.0
 
 
 class Cache:
     """Entries of one kind (`name`) made by one `version` of their maker, for at most `max_age_s`.
 
-    A value over `max_bytes` is not stored. One that is being made is made once: others in this process share the work,
-    those in other processes wait for at most `wait_s` and then make it themselves.
+    A value over `max_bytes` is not stored.
     """
 
-    def __init__(
-        self, store: Store, *, name: str, version: str, max_age_s: float, max_bytes: int = 1 << 20, wait_s: float = 30.0
-    ) -> None:
+    def __init__(self, store: Store, *, name: str, version: str, max_age_s: float, max_bytes: int = 1 << 20) -> None:
         self.statistics = CacheStatistics()
         self._store = store
         self._prefix = f"{name}/{version}"
         self._max_age_s = max_age_s
         self._max_bytes = max_bytes
-        self._wait_s = wait_s
-        self._made_here: dict[str, asyncio.Task[bytes]] = {}
         self._paused_until = 0.0
 
     async def get(self, key: str) -> bytes | None:
@@ -96,63 +83,6 @@ class Cache:
     async def put(self, key: str, value: bytes) -> None:
         """Store a value, if it is not too large."""
         await self._write(self._full(key), value)
-
-    async def get_or_make(self, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
-        """The value stored for `key`, else what `make` returns, stored. Raises only what `make` raises."""
-        full = self._full(key)
-        found = await self._read(full)
-        if found is not None:
-            self.statistics.hits += 1
-            return found
-        if (making := self._made_here.get(full)) is not None:
-            self.statistics.shared += 1
-        else:
-            making = asyncio.create_task(self._make(full, make))
-            self._made_here[full] = making
-            making.add_done_callback(lambda _: self._made_here.pop(full, None))
-        # One that gives up waiting does not end the work that others wait for.
-        return await asyncio.shield(making)
-
-    async def _make(self, full: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
-        lock = f"{full}/lock"
-        held = await self._lock(lock)
-        try:
-            # Also by the holder: whoever held it before may have finished since this one looked.
-            found = await (self._read(full) if held else self._await_others(full))
-            if found is not None:
-                self.statistics.shared += 1
-                return found
-            self.statistics.misses += 1
-            value = await make()
-            await self._write(full, value)
-        finally:
-            if held:
-                await self._ask(self._store.remove(lock), None)
-        return value
-
-    async def _lock(self, lock: str) -> bool:
-        """Whether the work is this process's to do. With a store that does not answer, it is."""
-        stamp = _WRITTEN_AT.pack(time.time())
-        if await self._ask(self._store.add(lock, stamp), default=True):
-            return True
-        holder = await self._ask(self._store.get(lock), None)
-        if holder is not None and time.time() - _WRITTEN_AT.unpack(holder)[0] <= self._wait_s:
-            return False
-        # Its holder died. Two may get here at once and make the value twice, which costs time and nothing else.
-        await self._ask(self._store.put(lock, stamp), None)
-        return True
-
-    async def _await_others(self, full: str) -> bytes | None:
-        until = time.monotonic() + self._wait_s
-        polls = 0
-        while time.monotonic() < until:
-            await asyncio.sleep(_POLL_S[min(polls, len(_POLL_S) - 1)])
-            polls += 1
-            if (found := await self._read(full)) is not None:
-                return found
-            if await self._ask(self._store.get(f"{full}/lock"), None) is None:
-                return await self._read(full)
-        return None
 
     async def _read(self, full: str) -> bytes | None:
         entry = await self._ask(self._store.get(full), None)

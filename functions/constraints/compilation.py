@@ -201,10 +201,6 @@ class ConstraintCompiler:
             return [Violation(LANGUAGE, 1, 1, f"it cannot be checked: {refused.reason}")]
         return judged[0]
 
-    def forget(self) -> None:
-        """Empty this process's own memory: what is shared stays."""
-        self._kept.clear()
-
     def _again(self, digest: str) -> Compiled:
         self._kept.move_to_end(digest)
         telemetry.instruments().cache_lookups.add(1, {names.CACHE: names.COMPILED_SETS, names.HIT: True})

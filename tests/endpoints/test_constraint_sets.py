@@ -9,6 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from functions.cache import FileStore
+from functions.constraints.compilation import ConstraintCompiler
+from functions.validation import ConstraintValidator
 from tests.endpoints.conftest import Web
 from tests.endpoints.test_with_engine import events_in
 
@@ -222,9 +225,10 @@ async def test_texts_are_checked_and_every_violation_has_its_place(client: httpx
     assert not answer.json()["ok"]
 
 
-async def test_a_digest_stands_for_the_set_also_in_another_container(web: Web, client: httpx.AsyncClient):
-    digest = (await client.post("/api/compile", json=constraint_set(NO_EVAL))).json()["digest"]
-    web.services.compiler.forget()
+async def test_a_digest_stands_for_the_set_also_in_another_container(
+    client: httpx.AsyncClient, validator: ConstraintValidator, store: FileStore
+):
+    digest = (await ConstraintCompiler(validator, store).compile_json(constraint_set(NO_EVAL))).digest
     answer = await client.post("/api/check", json={"digest": digest, "texts": ["eval(1)"]})
     assert not answer.json()["ok"]
     unknown = await client.post("/api/check", json={"digest": "0" * 64, "texts": ["x"]})

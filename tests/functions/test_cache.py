@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ def store(tmp_path: Path) -> FileStore:
 
 
 def cache_over(store: FileStore, *, version: str = "1", max_age_s: float = 60.0, max_bytes: int = 1000) -> Cache:
-    return Cache(store, name="verdicts", version=version, max_age_s=max_age_s, max_bytes=max_bytes, wait_s=10.0)
+    return Cache(store, name="verdicts", version=version, max_age_s=max_age_s, max_bytes=max_bytes)
 
 
 async def test_what_was_put_is_found_and_counted(store: FileStore):
@@ -25,7 +24,6 @@ async def test_what_was_put_is_found_and_counted(store: FileStore):
     await cache.put("schema", b"fits")
     assert await cache.get("schema") == b"fits"
     assert (cache.statistics.hits, cache.statistics.misses) == (1, 1)
-    assert cache.statistics.hit_rate == 0.5
 
 
 async def test_a_value_may_be_empty_and_a_key_may_be_anything(store: FileStore):
@@ -44,62 +42,11 @@ async def test_an_entry_over_its_age_is_gone(store: FileStore):
     assert await cache_over(store, max_age_s=-1).get("schema") is None
 
 
-async def test_a_value_over_the_bound_is_made_and_not_stored(store: FileStore):
+async def test_a_value_over_the_bound_is_not_stored(store: FileStore):
     cache = cache_over(store, max_bytes=3)
-    assert await cache.get_or_make("schema", making(b"long")) == b"long"
+    await cache.put("schema", b"long")
     assert await cache.get("schema") is None
     assert cache.statistics.refused == 1
-
-
-async def test_it_is_made_once_for_all_who_ask_at_once(store: FileStore):
-    made: list[bytes] = []
-    one, other = cache_over(store), cache_over(store)  # as two processes have them
-    begun, release = asyncio.Event(), asyncio.Event()
-    asking = [
-        asyncio.create_task(c.get_or_make("schema", making(b"v", made, release, begun)))
-        for c in (one, one, other, other)
-    ]
-    await begun.wait()
-    release.set()
-    assert await asyncio.gather(*asking) == [b"v"] * 4
-    assert made == [b"v"]
-    assert one.statistics.misses + other.statistics.misses == 1
-    assert sum(c.statistics.shared + c.statistics.hits for c in (one, other)) == 3
-
-
-async def test_what_cannot_be_made_raises_for_its_askers_and_is_tried_again(store: FileStore):
-    cache = cache_over(store)
-
-    async def fail() -> bytes:
-        raise ValueError("no")
-
-    with pytest.raises(ValueError, match="no"):
-        await cache.get_or_make("schema", fail)
-    assert await cache.get_or_make("schema", making(b"yes")) == b"yes"
-
-
-async def test_one_who_gives_up_does_not_end_the_work_of_the_others(store: FileStore):
-    cache = cache_over(store)
-    begun, release = asyncio.Event(), asyncio.Event()
-    impatient = asyncio.create_task(cache.get_or_make("schema", making(b"v", [], release, begun)))
-    await begun.wait()
-    patient = asyncio.create_task(cache.get_or_make("schema", making(b"never", [], release)))
-    while not cache.statistics.shared:  # noqa: ASYNC110 - that somebody has joined has no event
-        await asyncio.sleep(0.01)
-    impatient.cancel()
-    release.set()
-    assert await patient == b"v"
-
-
-async def test_the_lock_of_a_process_that_died_is_taken_over(store: FileStore):
-    dead = Cache(store, name="verdicts", version="1", max_age_s=60, wait_s=0.0)
-    begun, never = asyncio.Event(), asyncio.Event()
-    stuck = asyncio.create_task(dead.get_or_make("schema", making(b"never", [], never, begun)))
-    await begun.wait()
-    heir = Cache(store, name="verdicts", version="1", max_age_s=60, wait_s=0.0)
-    assert await heir.get_or_make("schema", making(b"v")) == b"v"
-    for task in [stuck, *dead._made_here.values()]:
-        task.cancel()
 
 
 async def test_a_broken_store_makes_misses_and_is_left_alone_for_a_while():
@@ -115,7 +62,6 @@ async def test_a_broken_store_makes_misses_and_is_left_alone_for_a_while():
     cache = Cache(Broken(), name="verdicts", version="1", max_age_s=60)  # type: ignore[arg-type] # broken in its types, too
     assert await cache.get("schema") is None
     await cache.put("schema", b"fits")
-    assert await cache.get_or_make("schema", making(b"fits")) == b"fits"
     assert len(asked) == 1
     assert cache.statistics.failures == 1
 
@@ -150,21 +96,3 @@ async def test_a_reader_never_sees_a_part(store: FileStore):
     writing = asyncio.create_task(write())
     while not writing.done():
         assert await store.get("key") in values
-
-
-def making(
-    value: bytes,
-    made: list[bytes] | None = None,
-    release: asyncio.Event | None = None,
-    begun: asyncio.Event | None = None,
-) -> Callable[[], Awaitable[bytes]]:
-    async def make() -> bytes:
-        if made is not None:
-            made.append(value)
-        if begun is not None:
-            begun.set()
-        if release is not None:
-            await release.wait()
-        return value
-
-    return make
