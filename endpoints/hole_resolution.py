@@ -90,8 +90,7 @@ async def resolve_hole(
     hole = open_hole(session.current_ir, hole_id)
     answer = body.of(hole)
     settled, reason = Settled(session.current_ir or {}), None
-    # What may not be written to costs nothing: the database says so below.
-    if body.rewrite and session.role != "viewer" and session.status == "active":
+    if body.rewrite:
         settled, reason = await settle(app, request, caller, session, hole, answer)
     resolved = await app.sessions.resolve_hole(
         caller, session_id, hole_id, expected_version=version, answer=answer, current_ir=settled.ir
@@ -103,7 +102,11 @@ async def resolve_hole(
 async def settle(
     app: Services, request: Request, caller: Caller, session: Session, hole: Hole, answer: Any
 ) -> tuple[Settled, str | None]:
-    """The answer worked in; where only a model could do that and none does, as it was, and why. Nothing is stored."""
+    """The answer worked in; where only a model could do that and none does, as it was, and why. Nothing is stored.
+
+    Raises `Forbidden` and `Conflict` for a session that the answer cannot be stored with.
+    """
+    session.require_writable()
     stored = session.current_ir or {}
     settled = worked_in(stored, hole, answer)
     if isinstance(settled, Settled):

@@ -22,10 +22,20 @@ from functions.failures import Failure
 
 
 async def answer_order(
-    app: Services, request: Request, caller: Caller, do: Do, *, status_code: int = 200, headers_of: HeadersOf
+    app: Services,
+    request: Request,
+    caller: Caller,
+    do: Do,
+    *,
+    session_id: str = "",
+    status_code: int = 200,
+    headers_of: HeadersOf,
 ) -> Response:
-    """Begin the order and answer; what it fails with before it is stored is raised."""
-    order = await app.running_orders.start(do, user_id=caller.user_id)
+    """Begin the order, of a session that is there or of a new one, and answer.
+
+    What it fails with before it is stored is raised, and `WorkUnderWay`.
+    """
+    order = await app.running_orders.start(do, user_id=caller.user_id, session_id=session_id)
     if not wants_events(request):
         wait = partial(_wait, app, order)
         return await answer(request, wait, status_code=status_code, headers_of=headers_of, as_events=False)
@@ -44,7 +54,7 @@ async def _wait(app: Services, order: RunningOrder, emit: Emit[Event]) -> None:
     try:
         await follow(order, 0, emit)
     finally:
-        await app.running_orders.stop(order.session_id)
+        await app.running_orders.stop(order)
 
 
 async def _whole(order: RunningOrder) -> bytes | None:

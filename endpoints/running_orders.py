@@ -9,7 +9,6 @@ import statistics
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -17,7 +16,7 @@ import structlog
 
 from endpoints.server_sent_events import Event
 from endpoints.work import Emit
-from functions.failures import Failure, Unavailable
+from functions.failures import Conflict, Failure, Unavailable
 
 Stage = Literal["asked", "specification", "code", "checks", "done", "failed"]
 AT_ONCE = 200
@@ -25,10 +24,19 @@ _REMEMBERED = 20
 """Orders whose times estimates are made from."""
 
 
-@dataclass
+class WorkUnderWay(Conflict):
+    """There is an order for this session already."""
+
+    def __init__(self, session_id: str) -> None:
+        work = f"/api/sessions/{session_id}/work"
+        super().__init__("work on this session is under way; wait for its end", {"work": work})
+
+
+@dataclass(eq=False)
 class RunningOrder:
     """One order of a user on its way. `number` grows with every change; `failure` is why it ended before its end.
 
+    `stored` is set from when its session is in the database, and says which one: nobody is told of it before.
     `specification` is the JSON that the model has written so far, `code` what it has of each candidate of `round`.
     `events` are all there were so far; their ids count them, from 1.
     """
@@ -47,6 +55,8 @@ class RunningOrder:
     events: list[Event] = field(default_factory=list)
     failure: Failure | None = None
     number: int = 0
+    is_stopping: bool = False
+    stored: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -84,6 +94,7 @@ class RunningOrder:
         match event.event:
             case "session":
                 self.session_id, self.version = data["session"]["id"], data["session"]["version"]
+                self.stored.set()
             case "specifying":
                 self._enter("specification")
             case "implementing":
@@ -118,64 +129,67 @@ class RunningOrder:
 
 
 class RunningOrders:
-    """At most `AT_ONCE`; how many one user may have is the ledger's to say."""
+    """At most `AT_ONCE`, one for a session; how many one user may have is the ledger's to say."""
 
     def __init__(self) -> None:
-        self._orders: dict[str, RunningOrder] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._starting: set[asyncio.Task[None]] = set()
+        self._tasks: dict[RunningOrder, asyncio.Task[None]] = {}
+        self._of_sessions: dict[str, RunningOrder] = {}
         self._durations: deque[float] = deque(maxlen=_REMEMBERED)
 
-    async def start(self, do: Callable[[Emit[Event]], Awaitable[None]], *, user_id: str) -> RunningOrder:
-        """Begin, and return when the order is stored. Raises what `do` fails with before that, `Unavailable`."""
+    async def start(
+        self, do: Callable[[Emit[Event]], Awaitable[None]], *, user_id: str, session_id: str = ""
+    ) -> RunningOrder:
+        """Begin, and return when the order is stored; `session_id` where it is for a session that is there.
+
+        Raises `WorkUnderWay`, `Unavailable`, and what `do` fails with before the order is stored.
+        """
+        # From here to where the session has its new order nothing is waited for: of two at once, one is refused.
+        if (other := self._of_sessions.get(session_id)) and not other.has_ended:
+            raise WorkUnderWay(session_id)
         if len(self._tasks) >= AT_ONCE:
             raise Unavailable("this server", "it works on as many orders as it can", retry_after_s=10)
-        order = RunningOrder(user_id, expected_s=statistics.median(self._durations) if self._durations else None)
-        stored = asyncio.Event()
-
-        async def emit(event: Event) -> None:
-            order.note(event)
-            if event.event == "session":
-                self._orders[order.session_id] = order
-                stored.set()
-
-        task = asyncio.create_task(self._run(do, emit, order))
-        self._starting.add(task)
-        task.add_done_callback(self._starting.discard)
-        waiting = asyncio.create_task(stored.wait())
-        try:
-            await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiting.cancel()
-        if not stored.is_set():
-            await task  # raises, or was cancelled
-        self._tasks[order.session_id] = task
+        expected_s = statistics.median(self._durations) if self._durations else None
+        order = RunningOrder(user_id, session_id=session_id, expected_s=expected_s)
+        if session_id:
+            self._of_sessions[session_id] = order
+        task = self._tasks[order] = asyncio.create_task(self._run(do, order))
         task.add_done_callback(lambda _: self._forget(order))
+        stored = asyncio.create_task(order.stored.wait())
+        try:
+            await asyncio.wait({task, stored}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            self._cancel(order)  # nobody could ever be told of it
+            raise
+        finally:
+            stored.cancel()
+        if not order.stored.is_set():
+            await task  # raises, or was cancelled
         return order
 
     def of(self, session_id: str) -> RunningOrder | None:
         """The order for this session that is under way here."""
-        order = self._orders.get(session_id)
-        return None if order is None or order.has_ended else order
+        order = self._of_sessions.get(session_id)
+        return order if order is not None and order.stored.is_set() and not order.has_ended else None
 
-    async def stop(self, session_id: str) -> None:
-        """Stop the work on a session, and wait until that is stored. Nothing happens when there is none."""
-        if task := self._tasks.get(session_id):
-            task.cancel()
+    async def stop(self, order: RunningOrder) -> None:
+        """Stop the work on it, and wait until that is stored. Nothing happens when it has ended."""
+        self._cancel(order)
+        if task := self._tasks.get(order):
             await asyncio.wait({task})
 
     async def close(self) -> None:
         """Stop all work, and wait until that is stored."""
-        tasks = {*self._tasks.values(), *self._starting}
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await asyncio.gather(*map(self.stop, list(self._tasks)))
 
     def __iter__(self) -> Iterator[RunningOrder]:
-        return iter(list(self._orders.values()))
+        return iter([order for order in self._tasks if order.stored.is_set()])
 
-    async def _run(self, do: Callable[[Emit[Event]], Awaitable[None]], emit: Emit[Event], order: RunningOrder) -> None:
+    async def _run(self, do: Callable[[Emit[Event]], Awaitable[None]], order: RunningOrder) -> None:
+        async def emit(event: Event) -> None:
+            order.note(event)
+            if event.event == "session":
+                self._of_sessions[order.session_id] = order
+
         try:
             await do(emit)
         except asyncio.CancelledError:
@@ -183,18 +197,24 @@ class RunningOrders:
             raise
         except Failure as failure:
             order.end("failed", failure)
-            if not order.session_id:
+            if not order.stored.is_set():
                 raise
         except Exception:  # whoever follows the order must hear of its end, whatever ended it
             order.end("failed", Unavailable("the work", "something went wrong on our side"))
-            if not order.session_id:
+            if not order.stored.is_set():
                 raise
             structlog.get_logger("errors").exception("unexpected error", session_id=order.session_id)
         else:
             self._durations.append(order.seconds)
             order.end("done")
 
+    def _cancel(self, order: RunningOrder) -> None:
+        # A second cancellation would hit the clean-up that the first one began.
+        if (task := self._tasks.get(order)) and not order.is_stopping:
+            order.is_stopping = True
+            task.cancel()
+
     def _forget(self, order: RunningOrder) -> None:
-        with suppress(KeyError):
-            if self._orders[order.session_id] is order:
-                del self._orders[order.session_id], self._tasks[order.session_id]
+        del self._tasks[order]
+        if self._of_sessions.get(order.session_id) is order:
+            del self._of_sessions[order.session_id]

@@ -21,7 +21,7 @@ from endpoints.session_work import working
 from endpoints.sessions import SessionId
 from endpoints.work import Emit, Work
 from functions.callers import Caller
-from functions.failures import Conflict, Forbidden, StaleVersion
+from functions.failures import Conflict, StaleVersion
 from functions.ir import IntermediateRepresentation
 from functions.session_feed import POLL_S
 from functions.session_pipeline import Order, language_of, own_tests_of
@@ -44,7 +44,11 @@ class WriteCode(BaseModel):
     repairs: int = Field(default=1, ge=0, le=3, description="Rounds in which the model is told what failed.")
 
     def order(self, session: Session) -> Order:
-        """For a session that has no specification yet: from its words. Raises `Conflict` with the holes in the way."""
+        """For a session that has no specification yet: from its words.
+
+        Raises `Forbidden` for who may only read it, `Conflict` when it is closed, or with the holes in the way.
+        """
+        session.require_writable()
         ir = IntermediateRepresentation.model_validate(session.current_ir) if session.current_ir else None
         if ir is not None and ir.open_holes and not self.assume:
             holes = [hole.id for hole in ir.open_holes]
@@ -84,14 +88,8 @@ async def write_code(
     session = await app.sessions.get(caller, session_id)
     if session.version != version:
         raise StaleVersion(session.version)
-    if session.role == "viewer":
-        raise Forbidden("this session is shared with you for reading alone")
-    if session.status != "active":
-        raise Conflict(f"the session is {session.status}: its code is what it is", {"status": session.status})
-    if app.running_orders.of(session_id) is not None:
-        raise Conflict("work on this session is under way; wait for its end", {"work": f"{request.url.path[:-5]}/work"})
     do = working(app, request, caller, body.order(session), session)
-    return await answer_order(app, request, caller, do, headers_of=_headers)
+    return await answer_order(app, request, caller, do, session_id=session_id, headers_of=_headers)
 
 
 @watching.get(

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from functions.callers import Caller
 from functions.database import Database
+from functions.failures import Conflict, Forbidden
 from functions.identities import identity
 from functions.pages import Page, cursor_of, instant_of, position_of
 
@@ -44,6 +45,22 @@ class Session(_Stored):
     tests: str | None = None
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether who asked for it may change what it says."""
+        return self.role != "viewer" and self.status == "active"
+
+    def require_editor(self) -> None:
+        """Raises `Forbidden` for who may only read it."""
+        if self.role == "viewer":
+            raise Forbidden("this session is shared with you for reading alone")
+
+    def require_writable(self) -> None:
+        """Before work that costs: the database would refuse only what came of it. Raises `Forbidden`, `Conflict`."""
+        self.require_editor()
+        if self.status != "active":
+            raise Conflict(f"the session is {self.status}: nothing more is written for it", {"status": self.status})
 
 
 class VersionSummary(_Stored):

@@ -48,6 +48,7 @@ async def watch(
 ) -> Response:
     """Events: `progress`, `specification`, `code` hold parts of the page; `changed` says that it is to be read again.
 
+    Whether the visitor may still read the session is asked of the database all the time, whoever gave the order.
     `version` is the one that the page shows; 0 from a page that shows work under way, which may end before this begins.
     """
     app.watchers.require(caller)
@@ -55,33 +56,33 @@ async def watch(
     async def do(emit: Emit[Event]) -> None:
         with app.watchers.place(caller):
             shown = version
+            await app.session_feed.position(caller, session_id)
             await emit(Fragment("open", ""))
-            while True:
-                if order := app.running_orders.of(session_id):
-                    await _follow(request, app, order, emit)
-                    shown = 0  # whatever came of it, the page is not up to date
-                try:
-                    shown = await _tell_if_changed(app, caller, session_id, shown, emit)
-                except Unauthenticated:
-                    return  # the token has run out; the browser comes again, with a new one
-                await asyncio.sleep(POLL_S)
+            # When the token has run out it ends; the browser comes again, with a new one.
+            with contextlib.suppress(Unauthenticated):
+                while True:
+                    if order := app.running_orders.of(session_id):
+                        await _follow(request, app, caller, order, emit)
+                        shown = 0  # whatever came of it, the page is not up to date
+                    now = await app.session_feed.position(caller, session_id)
+                    if now.version != shown:
+                        shown = now.version
+                        await emit(Fragment("changed", str(shown)))
+                    await asyncio.sleep(POLL_S)
 
     work = Work(do, request)
     await work.begin()
     return EventStream(work)
 
 
-async def _tell_if_changed(app: Services, caller: Caller, session_id: str, shown: int, emit: Emit[Event]) -> int:
-    session = await app.sessions.get(caller, session_id)
-    if session.version != shown:
-        await emit(Fragment("changed", str(session.version)))
-    return session.version
+async def _follow(request: Request, app: Services, caller: Caller, order: RunningOrder, emit: Emit[Event]) -> None:
+    """Tell of an order until it has ended, in parts that have changed; `changed` with each version it stores.
 
-
-async def _follow(request: Request, app: Services, order: RunningOrder, emit: Emit[Event]) -> None:
-    """Tell of an order until it has ended, in parts that have changed; `changed` with each version it stores."""
+    Raises `NotFound` when the caller may read its session no more.
+    """
     number, version, specification, code = -1, order.version, "", ""
     cold_asked = float("-inf")
+    may_read_asked = time.monotonic()
     engine = None
     while True:
         with contextlib.suppress(TimeoutError):
@@ -89,6 +90,9 @@ async def _follow(request: Request, app: Services, order: RunningOrder, emit: Em
                 await order.after(number)
         if order.has_ended:
             return
+        if time.monotonic() - may_read_asked > POLL_S:
+            await app.session_feed.position(caller, order.session_id)
+            may_read_asked = time.monotonic()
         number = order.number
         nothing_written = not order.specification and not order.code
         if nothing_written and time.monotonic() - cold_asked > POLL_S:

@@ -73,9 +73,8 @@ async def list_assists(request: Request, app: App, caller: Reader, session_id: S
     """What the rules find missing, contradictory or untested in the newest version, each with a button."""
     session = await app.sessions.get(caller, session_id)
     found = await assists(session.current_ir, app.sandbox)
-    may_edit = session.role != "viewer" and session.status == "active"
-    values: dict[str, Any] = {"first": found[:SHOWN_AT_ONCE], "rest": found[SHOWN_AT_ONCE:], "may_edit": may_edit}
-    return part(request, "_assists.html", session=session, **values)
+    values: dict[str, Any] = {"first": found[:SHOWN_AT_ONCE], "rest": found[SHOWN_AT_ONCE:]}
+    return part(request, "_assists.html", session=session, may_edit=session.is_writable, **values)
 
 
 @router.post("/assists/{assist_id}")

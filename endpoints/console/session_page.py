@@ -1,6 +1,7 @@
 """One session: what it says, what was written for it, and what can be done with it."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -13,14 +14,16 @@ from endpoints.console.route import ConsoleRoute, go_to, is_partial
 from endpoints.console.specification_text import editable
 from endpoints.console.specification_view import view_of, view_of_unfinished
 from endpoints.guard import App, Editor, Generator, Reader
+from endpoints.running_orders import WorkUnderWay
 from endpoints.services import Services
+from endpoints.session_code import WriteCode
 from endpoints.session_work import working
 from endpoints.sessions import SessionId
 from functions.callers import Caller
 from functions.clause_lines import lines_of_clauses
 from functions.failures import StaleVersion
-from functions.ir import BLOCKING, IntermediateRepresentation
-from functions.session_pipeline import Order, language_of, own_tests_of
+from functions.ir import BLOCKING
+from functions.session_pipeline import language_of
 from functions.sessions import Session, VersionSummary
 
 router = APIRouter(route_class=ConsoleRoute, prefix="/sessions/{session_id}", include_in_schema=False)
@@ -59,27 +62,19 @@ async def write_code(
 ) -> Response:
     """Take the session as far as code: from its specification, or from its words where there is none yet."""
     session = await app.sessions.get(caller, session_id)
-    if app.running_orders.of(session_id) is None:
-        ir = IntermediateRepresentation.model_validate(session.current_ir) if session.current_ir else None
-        constraints = session.metadata.get("constraints")
-        order = Order(
-            prompt=session.prompt,
-            ir=ir,
-            language=language_of(session),
-            constraints=constraints,
-            assume=assume,
-            tests=own_tests_of(session),
-        )
-        do = working(app, request, caller, order, session, patience_s=app.settings.engine.startup_timeout_s)
-        await app.running_orders.start(do, user_id=caller.user_id)
+    ordered = WriteCode(assume=assume).order(session)
+    do = working(app, request, caller, ordered, session, patience_s=app.settings.engine.startup_timeout_s)
+    with contextlib.suppress(WorkUnderWay):  # the button was pressed twice: the page shows what the first began
+        await app.running_orders.start(do, user_id=caller.user_id, session_id=session_id)
     return await show(request, app, caller, session_id)
 
 
 @router.post("/stop")
 async def stop(request: Request, app: App, caller: Editor, session_id: SessionId) -> Response:
     """Stop what is being written. What is stored stays."""
-    await app.sessions.get(caller, session_id)
-    await app.running_orders.stop(session_id)
+    session = await app.sessions.get(caller, session_id)
+    session.require_editor()
+    await _stop_work(app, session_id)
     return await show(request, app, caller, session_id)
 
 
@@ -106,8 +101,11 @@ async def abandon(request: Request, app: App, caller: Editor, session_id: Sessio
 @router.post("/delete")
 async def delete(request: Request, app: App, caller: Editor, session_id: SessionId, version: Version) -> Response:
     """Delete it with its history, and go back to the list."""
-    await app.running_orders.stop(session_id)
-    await app.sessions.delete(caller, session_id, expected_version=version)
+    try:
+        await app.sessions.delete(caller, session_id, expected_version=version)
+    except StaleVersion:
+        return await show(request, app, caller, session_id, notice=STALE)
+    await _stop_work(app, session_id)  # not before: who may delete it is the database's to say
     return go_to(request, "/")
 
 
@@ -149,13 +147,18 @@ async def content_of(app: Services, caller: Caller, session: Session) -> dict[st
         "comments": comments.items,
         "shares": shares,
         "constraints": (session.metadata.get("constraints") or {}).get("constraints", []),
-        "may_edit": session.role != "viewer" and session.status == "active",
+        "may_edit": session.is_writable,
         "lines": lines_of_clauses(session.generated_code or "", session.current_ir) if session.current_ir else {},
         "language": language_of(session),
         "notice": "",
         "tone": "warn",
         "is_answer": False,
     }
+
+
+async def _stop_work(app: Services, session_id: str) -> None:
+    if order := app.running_orders.of(session_id):
+        await app.running_orders.stop(order)
 
 
 async def _is_behind(app: Services, caller: Caller, session: Session, versions: Sequence[VersionSummary]) -> bool:

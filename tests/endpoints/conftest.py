@@ -21,6 +21,7 @@ from functions.validation import ConstraintValidator
 from infra.settings import Secrets, Settings
 from tests.database_fixtures import LocalUser, Stack
 from tests.endpoints.asgi import client_of
+from tests.endpoints.console.scripted_engine import ScriptedEngine
 
 
 class ColdEngine:
@@ -81,6 +82,25 @@ async def strict_web(
     limits = settings.limits.model_copy(update={"reads_per_minute": 5, "generations_per_minute": 3})
     strict = settings.model_copy(update={"limits": limits})
     async with assemble(strict, secrets_of(stack), ColdEngine(), validator, embedder=embedder, store=store) as services:
+        yield Web(stack, services, create_app(services), embedder)
+
+
+@pytest.fixture
+def scripted() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+@pytest.fixture
+async def scripted_web(
+    stack: Stack,
+    settings: Settings,
+    validator: ConstraintValidator,
+    scripted: ScriptedEngine,
+    embedder: SentenceModel,
+    store: FileStore,
+) -> AsyncIterator[Web]:
+    """The web tier before an engine that writes what it is told to."""
+    async with assemble(settings, secrets_of(stack), scripted, validator, embedder=embedder, store=store) as services:
         yield Web(stack, services, create_app(services), embedder)
 
 

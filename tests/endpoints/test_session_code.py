@@ -7,15 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from endpoints.app import create_app
-from endpoints.composition import assemble
-from functions.cache import FileStore
-from functions.sentence_model import SentenceModel
-from functions.validation import ConstraintValidator
-from infra.settings import Settings
-from tests.database_fixtures import Stack
+from functions.callers import Caller
+from functions.ledger import Ledger, Reservation, Work
 from tests.endpoints.asgi import served, until
-from tests.endpoints.conftest import Web, secrets_of
+from tests.endpoints.conftest import Web
 from tests.endpoints.console.scripted_engine import CODE, QUESTION, SPECIFICATION, ScriptedEngine
 from tests.endpoints.test_session_events import events_of
 
@@ -32,21 +27,8 @@ IR = {
 
 
 @pytest.fixture
-def scripted() -> ScriptedEngine:
-    return ScriptedEngine()
-
-
-@pytest.fixture
-async def web(
-    stack: Stack,
-    settings: Settings,
-    validator: ConstraintValidator,
-    scripted: ScriptedEngine,
-    embedder: SentenceModel,
-    store: FileStore,
-) -> AsyncIterator[Web]:
-    async with assemble(settings, secrets_of(stack), scripted, validator, embedder=embedder, store=store) as services:
-        yield Web(stack, services, create_app(services), embedder)
+async def web(scripted_web: Web) -> Web:
+    return scripted_web
 
 
 @pytest.fixture
@@ -156,6 +138,27 @@ async def test_two_orders_for_one_session_do_not_run_at_once(client: httpx.Async
         assert first.status_code == 200
         second = await client.post(f"{path}/code", json={}, headers=headers)
         assert (second.status_code, second.json()["work"]) == (409, f"{path}/work")
+
+
+async def test_while_an_order_is_being_admitted_no_second_one_is_taken_for_its_session(
+    client: httpx.AsyncClient, web: Web, monkeypatch: pytest.MonkeyPatch
+):
+    session = await specified(client)
+    path, headers = f"/api/sessions/{session['id']}/code", {"if-match": f'"{session["version"]}"'}
+    ledger, admitting, go_on = web.services.ledger, asyncio.Event(), asyncio.Event()
+
+    async def slowly(caller: Caller, work: Work) -> Reservation:
+        if not admitting.is_set():
+            admitting.set()
+            await go_on.wait()
+        return await Ledger.admit(ledger, caller, work)
+
+    monkeypatch.setattr(ledger, "admit", slowly)
+    first = asyncio.create_task(client.post(path, json={}, headers=headers))
+    await admitting.wait()
+    second = await client.post(path, json={}, headers=headers)
+    go_on.set()
+    assert ((await first).status_code, second.status_code) == (200, 409)
 
 
 async def test_a_viewer_is_told_that_writing_is_not_theirs(client: httpx.AsyncClient, web: Web):

@@ -153,11 +153,6 @@ async def consoles(
 
 
 @pytest.fixture
-def scripted() -> ScriptedEngine:
-    return ScriptedEngine()
-
-
-@pytest.fixture
 async def console(consoles: Consoles, scripted: ScriptedEngine) -> Console:
     return await consoles(scripted)
 
