@@ -14,7 +14,7 @@ from endpoints.services import Services
 from endpoints.trace_context import TraceContext
 from functions import costs
 from functions.callers import Caller
-from functions.failures import Failure, PromptTooLong, Refused, Unavailable
+from functions.failures import Conflict, Failure, Forbidden, NotFound, PromptTooLong, Refused, StaleVersion, Unavailable
 from functions.generation import Delta, Finished, FinishReason, GenerationEvent, Timing, Usage
 from functions.ledger import Outcome, RateState, Work
 from functions.prompt_uses import PromptUse, noting_prompts
@@ -22,8 +22,8 @@ from infra import telemetry
 from infra import telemetry_names as names
 from infra.settings import Settings
 
-NOTHING_USED = (Refused, PromptTooLong, Unavailable)
-"""Ends that cost the caller nothing: the work never began, or it is our engine that broke off."""
+CALLERS_OWN = (Refused, PromptTooLong, NotFound, StaleVersion, Conflict, Forbidden)
+"""Ends that come of what the caller asked for, or of what others do to it meanwhile (`private.is_fault` knows them)."""
 
 EXPENSIVE_GENERATIONS = 4
 """A request that may take more generations than these is one of the most expensive, and limited by the hour too."""
@@ -102,6 +102,14 @@ class Admission:
             self._first_token_s = timing.time_to_first_token_s
         self._finish_reason = finish_reason
 
+    def is_free(self, failure: Failure) -> bool:
+        """Does it cost nothing? What one of our own parts broke off; the caller's own end, before anything was used."""
+        return isinstance(failure, Unavailable) or (isinstance(failure, CALLERS_OWN) and not self._has_used)
+
+    @property
+    def _has_used(self) -> bool:
+        return self._usage != NOTHING or self._tokens_under_way > 0
+
     def outcome(self, error: BaseException | None) -> Outcome:
         """What the ledger is told. Work that failed is charged for the time that it took: it held an engine."""
         latency_s = self._clock() - self._began
@@ -152,11 +160,11 @@ async def admitted(
         admission = Admission(app.settings, answers, admitting.limits, prompts=prompts)
         try:
             yield admission
-        except NOTHING_USED as refusal:
-            await admitting.release(_name(refusal))
-            raise
         except BaseException as error:
-            await admitting.settle(_measured(admission.outcome(error), work))
+            if isinstance(error, Failure) and admission.is_free(error):
+                await admitting.release(_name(error))
+            else:
+                await admitting.settle(_measured(admission.outcome(error), work))
             raise
     await admitting.settle(_measured(admission.outcome(None), work))
 

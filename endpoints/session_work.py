@@ -43,15 +43,20 @@ def working(
     lasting = app.lasting_tokens.caller(caller)
 
     async def do(emit: Emit[Event]) -> None:
-        async with admitted(app, request, lasting, endpoint="sessions", generations=_generations(order)) as admission:
-            begun = session or await app.pipeline.accept(lasting, order)
-            admission.about_session(begun.id)
-            await emit(Event("session", {"session": begun.model_dump(mode="json")}))
-            try:
+        told: str | None = None
+        generations = _generations(order)
+        try:
+            async with admitted(app, request, lasting, endpoint="sessions", generations=generations) as admission:
+                begun = session or await app.pipeline.accept(lasting, order)
+                admission.about_session(begun.id)
+                await emit(Event("session", {"session": begun.model_dump(mode="json")}))
+                told = begun.id
                 progress = _waiting_for(app.engine, patience_s, telling(emit))
                 done = await app.pipeline.work(lasting, begun, order, progress=progress, spent=admission.used)
-            except Failure as failure:
-                raise FailureAbout(failure, {"session_id": begun.id}) from failure
+        except Failure as failure:  # out here: what it costs is decided by what it is
+            if told is None:
+                raise
+            raise FailureAbout(failure, {"session_id": told}) from failure
         await emit(Event("done", done.model_dump(mode="json")))
 
     return do

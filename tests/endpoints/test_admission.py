@@ -5,14 +5,24 @@ import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
 
-from endpoints.admission import admitted
+from endpoints.admission import CALLERS_OWN, admitted
 from endpoints.guard import App, Generator, GuardedRoute
 from endpoints.services import Services
 from endpoints.trace_context import TraceContextMiddleware
+from functions import failures
 from functions.costs import cost_usd
-from functions.failures import EngineUnavailable, GenerationTimeout, Refused
+from functions.failures import (
+    EngineUnavailable,
+    Failure,
+    GenerationCut,
+    GenerationTimeout,
+    Refused,
+    StaleVersion,
+    UnknownDigest,
+)
 from functions.generation import Timing, Usage
 from infra.settings import load_settings
+from tests.database_fixtures import Stack
 from tests.endpoints.asgi import client_of, with_problems
 from tests.endpoints.conftest import Web
 from tests.otlp_receiver import exporting, receiver, values
@@ -21,11 +31,15 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 ENDS = {
     "well": None,
+    "unused": Refused("/x", "no"),
+    "unknown": UnknownDigest("constraint set"),
     "refused": Refused("/x", "no"),
+    "overtaken": StaleVersion(2),
     "away": EngineUnavailable("the engine", "it is cold"),
     "late": GenerationTimeout(1.0),
     "bug": ZeroDivisionError("a bug"),
 }
+BEFORE_ANYTHING_IS_USED = {"unused", "unknown"}
 
 
 def app_of(services: Services) -> FastAPI:
@@ -34,10 +48,11 @@ def app_of(services: Services) -> FastAPI:
 
     async def work(request: Request, app: App, caller: Generator, end: str) -> list[str]:
         async with admitted(app, request, caller, endpoint=end) as admission:
-            admission.used(
-                Usage(prompt_tokens=1, cached_tokens=0, completion_tokens=1),
-                Timing(time_to_first_token_s=None, total_s=2.0, sandbox_s=1.0),
-            )
+            if end not in BEFORE_ANYTHING_IS_USED:
+                admission.used(
+                    Usage(prompt_tokens=1, cached_tokens=0, completion_tokens=1),
+                    Timing(time_to_first_token_s=None, total_s=2.0, sandbox_s=1.0),
+                )
             if (error := ENDS[end]) is not None:
                 raise error
         return [limit.policy for limit in admission.limits]
@@ -55,7 +70,10 @@ async def test_how_work_ended_is_in_the_ledger(web: Web):
     answers = {end: await client.post("/work", params={"end": end}) for end in ENDS}
     assert {end: answer.status_code for end, answer in answers.items()} == {
         "well": 200,
+        "unused": 422,
+        "unknown": 404,
         "refused": 422,
+        "overtaken": 412,
         "away": 503,
         "late": 504,
         "bug": 500,
@@ -70,11 +88,22 @@ async def test_how_work_ended_is_in_the_ledger(web: Web):
     await owner.close()
     assert [tuple(row) for row in rows] == [
         ("well", "settled", None, False),
-        ("refused", "released", "Refused", False),
+        ("unused", "released", "Refused", False),
+        ("unknown", "released", "UnknownDigest", False),
+        ("refused", "settled", "Refused", False),
+        ("overtaken", "settled", "StaleVersion", False),
         ("away", "released", "EngineUnavailable", True),
         ("late", "settled", "GenerationTimeout", True),
         ("bug", "settled", "UnexpectedError", True),
     ]
+
+
+async def test_what_comes_of_the_callers_own_request_is_no_fault_of_the_service(stack: Stack):
+    ends = [kind for kind in vars(failures).values() if isinstance(kind, type) and issubclass(kind, Failure)]
+    owner = await asyncpg.connect(stack.dsn)
+    faults = {kind: await owner.fetchval("select private.is_fault('settled', $1)", kind.__name__) for kind in ends}
+    await owner.close()
+    assert faults == {kind: not issubclass(kind, (*CALLERS_OWN, GenerationCut)) for kind in ends}
 
 
 async def test_work_is_known_by_its_trace_which_says_what_it_cost(web: Web):
