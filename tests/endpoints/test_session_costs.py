@@ -1,53 +1,28 @@
 """What an order that fails costs, and whose fault it is."""
 
 import uuid
-from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import httpx
-import pytest
 
-from endpoints.app import create_app
-from endpoints.composition import assemble
-from functions.cache import FileStore
 from functions.failures import EngineUnavailable
-from functions.sentence_model import SentenceModel
-from functions.validation import ConstraintValidator
-from infra.settings import Settings
-from tests.database_fixtures import Stack
-from tests.endpoints.conftest import Web, secrets_of
+from tests.endpoints.conftest import Web
 from tests.endpoints.console.scripted_engine import ScriptedEngine
 
-ORDER = {"prompt": "sum the even numbers", "until": "code"}
-REFUSED = {"constraints": [{"rule": {"type": "nothing that there is"}}]}
+WORDS = {"prompt": "sum the even numbers"}
+IR = {"ir": {"intent": {"summary": "one"}, "signature": {"name": "one", "parameters": [], "returns": "int"}}}
+REFUSED = {"constraints": {"constraints": [{"rule": {"type": "nothing that there is"}}]}}
 
 
-@pytest.fixture
-def scripted() -> ScriptedEngine:
-    return ScriptedEngine()
-
-
-@pytest.fixture
-async def web(
-    stack: Stack,
-    settings: Settings,
-    validator: ConstraintValidator,
-    scripted: ScriptedEngine,
-    embedder: SentenceModel,
-    store: FileStore,
-) -> AsyncIterator[Web]:
-    async with assemble(settings, secrets_of(stack), scripted, validator, embedder=embedder, store=store) as services:
-        yield Web(stack, services, create_app(services), embedder)
-
-
-async def ended(web: Web, order: dict[str, object]) -> tuple[httpx.Response, asyncpg.Record]:
+async def ended(web: Web, order: dict[str, Any]) -> tuple[httpx.Response, asyncpg.Record]:
     """The answer to an order, and what the ledger knows of it."""
     user, client = await web.user_client()
     answer = await client.post("/api/sessions", json=order)
     await web.services.afterwards.close()
     owner = await asyncpg.connect(web.stack.dsn)
     (row,) = await owner.fetch(
-        "select state, error, private.is_fault(state, error) as fault, gpu_seconds, completion_tokens"
+        "select state, error, private.is_fault(state, error) as fault, completion_tokens, gpu_seconds"
         " from public.generations where user_id = $1",
         uuid.UUID(user.id),
     )
@@ -55,24 +30,19 @@ async def ended(web: Web, order: dict[str, object]) -> tuple[httpx.Response, asy
     return answer, row
 
 
-async def test_an_engine_that_cannot_begin_is_not_the_callers_to_pay_for(web: Web, scripted: ScriptedEngine):
-    scripted.failure = EngineUnavailable("the engine", "it is cold")
-    answer, row = await ended(web, ORDER)
-    assert answer.status_code == 503
-    assert answer.json()["session_id"]
-    assert tuple(row) == ("released", "EngineUnavailable", True, None, None)
+async def test_an_order_that_fails_costs_what_was_used_and_is_known_by_what_it_failed_of(
+    scripted_web: Web, scripted: ScriptedEngine
+):
+    answer, row = await ended(scripted_web, IR | REFUSED)
+    assert (answer.status_code, "session_id" in answer.json()) == (400, True)
+    assert tuple(row) == ("released", "ConstraintRefused", False, None, None)
 
-
-async def test_a_specification_is_paid_for_also_where_its_constraints_are_refused(web: Web):
-    answer, row = await ended(web, {**ORDER, "constraints": REFUSED})
-    assert answer.status_code == 400
-    assert answer.json()["session_id"]
+    answer, row = await ended(scripted_web, WORDS | REFUSED)
+    assert (answer.status_code, "session_id" in answer.json()) == (400, True)
     assert tuple(row)[:3] == ("settled", "ConstraintRefused", False)
-    assert row["completion_tokens"] > 0
+    assert row["completion_tokens"] > 0  # of the specification, which is there
 
-
-async def test_constraints_that_are_refused_before_anything_is_written_cost_nothing(web: Web):
-    ir = {"intent": {"summary": "one"}, "signature": {"name": "one", "parameters": [], "returns": "int"}}
-    answer, row = await ended(web, {"ir": ir, "until": "code", "constraints": REFUSED})
-    assert answer.status_code == 400
-    assert tuple(row)[:3] == ("released", "ConstraintRefused", False)
+    scripted.failure = EngineUnavailable("the engine", "it is cold")
+    answer, row = await ended(scripted_web, WORDS)
+    assert (answer.status_code, "session_id" in answer.json()) == (503, True)
+    assert tuple(row) == ("released", "EngineUnavailable", True, None, None)
