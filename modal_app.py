@@ -166,7 +166,15 @@ def web() -> Any:
         Engine().generate, settings.engine.model, cold_start_wait_s=scaling.cold_start_wait_s, starts=starts
     )
     sandbox = ModalSandbox(settings.sandbox, app=app, image=web_image) if settings.sandbox.on_modal else None
-    return deployed_app(settings, engine, RemoteEmbedder(embed), store, sandbox=sandbox, outbox_kept=outbox.commit.aio)
+    return deployed_app(
+        settings,
+        engine,
+        RemoteEmbedder(embed),
+        store,
+        sandbox=sandbox,
+        outbox_kept=outbox.commit.aio,
+        closing=[engine.close] if sandbox is None else [engine.close, sandbox.close],
+    )
 
 
 @app.function(image=engine_image, volumes={WEIGHTS: weights}, timeout=120 * MINUTES, retries=3)

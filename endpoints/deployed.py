@@ -1,7 +1,7 @@
 """The web application in a container on Modal: put together when its server starts, in the event loop that serves."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
@@ -27,9 +27,11 @@ def deployed_app(
     *,
     sandbox: Sandbox | None = None,
     outbox_kept: Callable[[], Awaitable[None]] | None = None,
+    closing: Sequence[Callable[[], Awaitable[None]]] = (),
 ) -> ASGIApp:
     """An ASGI application whose lifespan holds the services. Secrets are read then, not before: not into a snapshot.
 
+    `closing` closes what was given, at the end, when the services have ended that work with it.
     It does not start without the model's tokenizer, and says what to run (`EngineUnavailable`).
     """
 
@@ -38,20 +40,23 @@ def deployed_app(
         configure_logging()
         give_back_what_was_large()
         tokenizer = complete_weights(settings.engine, settings.environment) / "tokenizer.json"
-        with exported("lift-sys-web", settings.environment, settings.telemetry, load_telemetry_export()):
-            composed = compose(
-                settings,
-                load_secrets(),
-                engine,
-                tokenizer,
-                embedder=embedder,
-                store=store,
-                sandbox=sandbox,
-                outbox_kept=outbox_kept,
-            )
-            async with composed as services:
-                outer.mount("/", create_app(services))
-                keep_what_is_loaded()
-                yield
+        export = exported("lift-sys-web", settings.environment, settings.telemetry, load_telemetry_export())
+        composed = compose(
+            settings,
+            load_secrets(),
+            engine,
+            tokenizer,
+            embedder=embedder,
+            store=store,
+            sandbox=sandbox,
+            outbox_kept=outbox_kept,
+        )
+        async with AsyncExitStack() as life:
+            life.enter_context(export)
+            for close in closing:
+                life.push_async_callback(close)
+            outer.mount("/", create_app(await life.enter_async_context(composed)))
+            keep_what_is_loaded()
+            yield
 
     return Starlette(lifespan=lifespan)

@@ -90,9 +90,10 @@ class RemoteEngine:
             self._status = (now, await self._ask_status())
         return self._status[1]
 
-    async def close(self) -> None:
-        """Wait until every cancellation that is under way has reached Modal."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+    async def close(self, *, within_s: float = 5) -> None:
+        """Wait until the cancellations that are under way have reached Modal, as far as the time goes."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=within_s)
 
     async def _attempts(self, request: GenerationRequest, span: Span) -> AsyncGenerator[GenerationEvent, None]:
         now = time.time()

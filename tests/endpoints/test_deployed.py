@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import structlog
 from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from endpoints.deployed import deployed_app
 from functions.cache import FileStore
@@ -41,7 +42,14 @@ async def test_it_composes_itself_when_the_server_starts(
     stack: Stack, with_volume: Settings, model_path: Path, embedder: SentenceModel, store: FileStore
 ):
     fill(weights_path(with_volume.engine), model_path)
-    app = deployed_app(with_volume, ColdEngine(), embedder, store)
+    running_at_the_end: list[int] = []
+
+    async def close() -> None:
+        (mounted,) = app.routes
+        assert isinstance(mounted, Mount)
+        running_at_the_end.append(len(mounted.app.state.services.validator.processes))
+
+    app = deployed_app(with_volume, ColdEngine(), embedder, store, closing=[close, close])
     assert isinstance(app, Starlette)
     user = await stack.user()
     async with (
@@ -50,7 +58,9 @@ async def test_it_composes_itself_when_the_server_starts(
     ):
         assert (await client.get("/health")).json()["database"]["reachable"] is True
         refused = await client.post("/api/generate", json={"prompt": "x", "grammar": "start: nothing"})
+        assert running_at_the_end == []
     assert refused.status_code == 400, refused.text
+    assert running_at_the_end == [0, 0], "what was given is closed when nothing works with it any more"
 
 
 @pytest.mark.usefixtures("own_environment")

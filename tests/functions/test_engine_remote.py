@@ -107,13 +107,25 @@ async def test_closing_a_stream_aborts_the_generation_in_its_container(platform:
 
 async def test_a_generation_that_is_given_up_before_it_starts_is_cancelled_all_the_same(platform: Platform):
     await platform.scale_to_zero()
-    engine = platform.engine()
+    engine, earlier = platform.engine(), platform.newest_call()
     waiting = asyncio.create_task(drained(engine, "forever /nonexistent"))
-    await eventually(lambda: platform.newest_call().item.input.args)
+    await eventually(lambda: platform.newest_call() is not earlier and platform.newest_call().item.input.args)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    await engine.close()
+    await engine.close(within_s=60)
     assert platform.newest_call().is_cancelled
+
+
+async def test_closing_waits_no_longer_than_it_may(platform: Platform):
+    async def cancelling() -> None:
+        await asyncio.Event().wait()
+
+    engine, stuck = platform.engine(), asyncio.create_task(cancelling())
+    await engine.close()
+    engine._keep(stuck)
+    await engine.close(within_s=0)
+    assert not stuck.done()
+    stuck.cancel()
 
 
 async def test_a_container_lost_before_the_first_token_is_not_noticed(platform: Platform, tmp_path: Path):
@@ -138,7 +150,7 @@ async def test_a_cold_start_that_takes_too_long_is_answered_and_its_work_is_not_
     with pytest.raises(EngineUnavailable, match="it is starting") as refused:
         await drained(engine, "count 1000")
     assert refused.value.retry_after_s > 0
-    await engine.close()
+    await engine.close(within_s=60)
     assert not [chunk for chunk in platform.newest_call().data_out if b'"delta"' in chunk.data]
 
 
@@ -155,7 +167,7 @@ async def test_more_work_than_one_container_takes_starts_another_and_no_third(pl
     await asyncio.gather(*waiting, return_exceptions=True)
     for stream in streams:
         await stream.aclose()
-    await engine.close()
+    await engine.close(within_s=60)
 
 
 async def test_its_status_is_asked_without_starting_a_container(platform: Platform):

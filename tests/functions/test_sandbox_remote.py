@@ -35,7 +35,7 @@ async def remote(settings: Settings) -> AsyncIterator[Remote]:
         app = await modal.App.lookup.aio("sandboxed", create_if_missing=True, client=client)
         sandbox = ModalSandbox(limits, app=app, image=modal.Image.debian_slim(python_version="3.11"), client=client)
         yield Remote(sandboxes, sandbox)
-        await sandbox.close()
+        await sandbox.close(within_s=60)
         await client.close.aio()
         await sandboxes.close()
         assert set(sandboxes.terminated) == set(sandboxes.created)
