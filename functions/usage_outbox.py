@@ -4,6 +4,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -44,7 +45,7 @@ class UsageOutbox:
         """Keep it, in the place of what was kept under its id."""
         self._ids.add(use.id)
         writing = self._writing[use.id] = asyncio.create_task(asyncio.to_thread(self._write, use))
-        writing.add_done_callback(lambda _: self._writing.pop(use.id))
+        writing.add_done_callback(partial(self._written, use.id))
         await asyncio.shield(writing)  # a thread goes on, whoever is cancelled: `remove` must know of it
         self._ids.add(use.id)  # who has read meanwhile has not found it
         await self._keep()
@@ -70,6 +71,10 @@ class UsageOutbox:
         self._path(use).replace(self._path(use).with_suffix(UNBOOKABLE))
         self._ids.discard(use.id)
         await self._keep()
+
+    def _written(self, id_: str, writing: asyncio.Task[None]) -> None:
+        if self._writing.get(id_) is writing:
+            del self._writing[id_]
 
     async def _keep(self) -> None:
         if self._kept is None:
