@@ -36,11 +36,12 @@ class ConsoleRoute(GuardedRoute):
             visit = None
             try:
                 visit = request.state.visit = await visits.recognise(services, request)
-                if visit.caller is None:
+                is_form = request.method not in SAFE_METHODS
+                if visit.caller is None or (is_public and is_form):  # who is signed in can guess passwords, too
                     counted(request, [services.address_limits.take(request.scope)])
-                else:
+                if visit.caller is not None:
                     require_share(request.scope, visit.caller)
-                if request.method not in SAFE_METHODS:
+                if is_form:
                     await visits.require_own_form(request, visit)
                 await _look_around(request, services)
                 if visit.caller is None and not is_public:

@@ -39,7 +39,8 @@ class Visit:
 async def recognise(app: Services, request: Request) -> Visit:
     """Who the cookies say it is, by the access token, else by a new one for the refresh token; else nobody.
 
-    Raises `Unavailable` when it cannot be known.
+    Raises `Unavailable` when it cannot be known, `RateLimited` for an address whose strangers are too many: refresh
+    tokens that are guessed would be asked of the auth service one by one.
     """
     visit = Visit(form_token=_cookie(app, request, "form") or secrets.token_urlsafe(24))
     if access := _cookie(app, request, "access"):
@@ -48,6 +49,7 @@ async def recognise(app: Services, request: Request) -> Visit:
         except Unauthenticated:
             visit.caller = None
     if visit.caller is None and (refresh := _cookie(app, request, "refresh")):
+        app.address_limits.require(request.scope)
         try:
             visit.renewed = await app.sign_ins.refresh(refresh)
             visit.caller = await app.authenticator.signed_in(visit.renewed.access_token)
