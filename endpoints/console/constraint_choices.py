@@ -1,9 +1,9 @@
 """Constraints that people choose by a click, in plain words: each is a rule as the API takes it."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
+from endpoints.console.json_text import NotJson, read_json
 from functions.constraints.reading import read_constraint_set
 from functions.failures import Refused
 
@@ -65,6 +65,8 @@ def _own(text: str) -> list[Any]:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise Refused("/constraints", f"a constraint is not JSON: {error}") from None
+        return read_json(text)
+    except NotJson as error:
+        raise Refused(
+            "/constraints", f"a constraint, line {error.line}, column {error.column}: {error.reason}"
+        ) from None

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from endpoints.console.json_text import NotJson, read_json
 from endpoints.console.rendering import page, part
 from endpoints.console.route import ConsoleRoute
 from endpoints.console.specification_text import Fault, place_of
@@ -152,12 +153,10 @@ def _value(kind: Kind, text: str) -> Any:
             return [line for line in text.splitlines() if line]
         case "json_schema" | "constraints":
             try:
-                return json.loads(text)
-            except json.JSONDecodeError as error:
-                reason = f"line {error.lineno}, column {error.colno}: this is not JSON: {error.msg}"
-                raise Refused(f"/{kind}", reason) from None
-            except RecursionError:
-                raise Refused(f"/{kind}", "this is nested too deep") from None
+                return read_json(text)
+            except NotJson as error:
+                place = f"line {error.line}, column {error.column}"
+                raise Refused(f"/{kind}", f"{place}: {error.reason}") from None
         case _:
             return text
 

@@ -10,7 +10,7 @@ from endpoints.console.rendering import page, part
 from endpoints.console.route import ConsoleRoute
 from endpoints.console.session_editing import specification_of, store
 from endpoints.console.session_page import Version
-from endpoints.console.specification_form import FaultyForm, Fields, fields_of, read_form, rows_of
+from endpoints.console.specification_form import SINGLE, FaultyForm, Fields, fields_of, read_form, rows_of
 from endpoints.console.specification_text import editable
 from endpoints.guard import App, Editor, Reader
 from endpoints.sessions import SessionId
@@ -22,11 +22,12 @@ router = APIRouter(route_class=ConsoleRoute, prefix="/sessions/{session_id}/edit
 
 async def _sent(request: Request) -> Fields:
     form = await request.form()
-    return {name: [text for text in form.getlist(name) if isinstance(text, str)] for name in form}
+    sent = {name: [text for text in form.getlist(name) if isinstance(text, str)] for name in form}
+    return sent | {name: sent.get(name) or [""] for name in SINGLE}
 
 
 Sent = Annotated[Fields, Depends(_sent)]
-"""The form as it was sent."""
+"""The form as it was sent, and nothing where a field that there is once was not."""
 
 
 @router.get("")

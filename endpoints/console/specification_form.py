@@ -12,6 +12,8 @@ from functions.ir import IntermediateRepresentation
 Fields = Mapping[str, Sequence[str]]
 """What a form holds: of each name the values, in their order."""
 
+SINGLE = ("summary", "rationale", "name", "returns", "raises")
+"""The fields that a form has once."""
 PARAMETER = ("name", "type", "default", "description")
 ASSERTION = ("expression", "rationale")
 EXAMPLE = ("arguments", "result")

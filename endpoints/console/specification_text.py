@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from endpoints.console.json_text import NotJson, read_json
 from functions.ir import IntermediateRepresentation, Metadata, Provenance, clauses
 
 _DECODER = json.JSONDecoder()
@@ -43,11 +44,9 @@ def text_of(value: Any) -> str:
 def read(text: str) -> IntermediateRepresentation:
     """The specification that the text is. Raises `FaultyText` with every fault and its place."""
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise FaultyText([Fault(error.lineno, error.colno, "", f"this is not JSON: {error.msg}")]) from None
-    except RecursionError:
-        raise FaultyText([Fault(1, 1, "", "this is nested too deep")]) from None
+        value = read_json(text)
+    except NotJson as error:
+        raise FaultyText([Fault(error.line, error.column, "", error.reason)]) from None
     try:
         return IntermediateRepresentation.model_validate(value)
     except ValidationError as error:
