@@ -177,6 +177,11 @@ class RunningOrders:
         if task := self._tasks.get(order):
             await asyncio.wait({task})
 
+    async def stop_of(self, session_id: str) -> None:
+        """Stop the work on a session. Nothing happens where there is none."""
+        if order := self.of(session_id):
+            await self.stop(order)
+
     async def close(self) -> None:
         """Stop all work, and wait until that is stored."""
         await asyncio.gather(*map(self.stop, list(self._tasks)))

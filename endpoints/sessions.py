@@ -118,8 +118,9 @@ async def change_session(
 
 @router.delete("/{session_id}", status_code=204, responses=problem_responses(404, 412, 428))
 async def delete_session(app: App, caller: Editor, session_id: SessionId, version: ExpectedVersion) -> Response:
-    """Delete the session with its history and comments, for good."""
+    """Delete the session with its history and comments, for good. Work on it is stopped."""
     await app.sessions.delete(caller, session_id, expected_version=version)
+    await app.running_orders.stop_of(session_id)  # not before: who may delete it is the database's to say
     return Response(status_code=204)
 
 

@@ -89,16 +89,36 @@ def agreeing(candidate: Candidate, tried: Sequence[Candidate]) -> int:
     )
 
 
+def in_doubt(best: Candidate, tried: Sequence[Candidate]) -> bool:
+    """Whether `best` contradicts only what a model has guessed, and all others contradict something of that too.
+
+    Then either the guess is wrong, or all of them are. Two have to be there, or none can bear it out.
+    """
+    held = {check.name for other in tried for check in other.evidence.checks if check.verdict == "passed"}
+    doubted = [check for check in best.evidence.checks if check.guessed and check.verdict == "failed"]
+    return best.evidence.sound and len(tried) >= WITNESSES and any(check.name not in held for check in doubted)
+
+
+def borne_out(candidate: Candidate, tried: Sequence[Candidate]) -> bool:
+    """Whether it passed everything, guesses too, in a later round than the first, and another did the same there.
+
+    Code can seldom be written to fit a guess that is wrong, and still less often twice in the same way.
+    """
+    later = [other for other in tried if other.round and other.evidence.passed]
+    same = sum(other.evidence.outcomes == candidate.evidence.outcomes for other in later)
+    return bool(candidate.round and candidate.evidence.passed and same >= WITNESSES)
+
+
 def settled(candidate: Candidate, tried: Sequence[Candidate], number: int) -> bool:
     """Whether it passed everything, and enough others that did give the same for every call: no more need be tried.
 
     A few examples let wrong code pass too; two that are wrong seldom agree on what is near them. Where all examples are
-    a model's own, which are often wrong, more than half of the `number` that are written have to. Where nothing was to
-    be run, nothing can agree, and one is enough.
+    a model's own, which are often wrong, more than half of the `number` that are written have to; not in a later round,
+    where `borne_out` is what counts. Where nothing was to be run, nothing can agree, and one is enough.
     """
     evidence = candidate.evidence
     same = sum(other.evidence.passed and other.evidence.outcomes == evidence.outcomes for other in tried)
-    needed = WITNESSES if evidence.is_tried else number // 2 + 1
+    needed = WITNESSES if evidence.is_tried or candidate.round else number // 2 + 1
     return evidence.passed and (same >= needed or not evidence.outcomes)
 
 

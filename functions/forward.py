@@ -6,13 +6,13 @@ import io
 import json
 import tokenize
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from functions.cache import Store
 from functions.candidate_round import CandidateRound, Draft, Progress
-from functions.candidates import Candidate, Implemented, best_of, with_doubts
+from functions.candidates import Candidate, Implemented, best_of, borne_out, in_doubt, with_doubts
 from functions.checked_generation import together
 from functions.code_fences import fenced
 from functions.constraints.compilation import Compiled, ConstraintCompiler
@@ -128,7 +128,8 @@ class Forward:
         `candidates` are written side by side, by the prompts in turn (`voices`), and checked as each is finished; some
         that pass everything and do the same end the others (`settled`). When the best of them breaks what
         is certain, up to `repairs` further rounds are told how; what only breaks a model's guess may be right, and is
-        chosen by how many agree. A candidate that was cut is never chosen over a whole one. Raises
+        chosen by how many agree. Where all of them break a guess (`in_doubt`) one such round is shown the guesses, and
+        taken from if it bears them out (`borne_out`). A candidate that was cut is never chosen over a whole one. Raises
         `ConstraintRefused`, `ConstraintsConflict`, `PromptTooLong`, `EngineUnavailable`, and `GenerationCut` when every
         candidate was cut.
         """
@@ -141,16 +142,24 @@ class Forward:
         failed: Candidate | None = None
         tried: list[Candidate] = []
         rounds: list[CandidateRound] = []
-        for number in range(1 + repairs):
+
+        async def next_round(dealt: Iterable[Turn]) -> None:
+            number = len(rounds)
             await progress("implementing", {"round": number, "candidates": candidates})
             as_kept = canonical if is_python else _without_edges
             rounds.append(CandidateRound(self._engine, check, as_kept, progress, number))
-            drafts = [self._draft(turn, failed, rules) for turn in turns(voices, candidates, number)]
-            tried += await rounds[-1].run(drafts)
+            tried.extend(await rounds[-1].run([self._draft(turn, failed, rules) for turn in dealt]))
+
+        for number in range(1 + repairs):
+            await next_round(turns(voices, candidates, number))
             best = best_of(tried)
             if best.evidence.sound:
                 break
             failed = best
+        if len(rounds) <= repairs and in_doubt(best, tried):
+            shown = voices_for(ir, rules.prompt, self._settings.prompts, guesses=True)
+            await next_round(turns(shown, candidates, 0))
+            best = next((one for one in tried if borne_out(one, tried)), best)
         usage, timing = together([(one.usage, one.timing) for one in rounds])
         record_candidates(tried, timing)
         if best.finish_reason != "stop":

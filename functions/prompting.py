@@ -52,10 +52,11 @@ def _turn(part: str) -> Message:
     return Message(role="system", content=part.strip())
 
 
-def request_text(ir: IntermediateRepresentation) -> str:
+def request_text(ir: IntermediateRepresentation, *, guesses: bool = False) -> str:
     """What was asked for, in the words that asked for it where there are any, and what has become certain since.
 
-    A summary that a model has made of these words is left out: it is shorter than they are, and may be wrong.
+    A summary that a model has made of these words is left out: it is shorter than they are, and may be wrong. Its
+    examples and assertions are too, without `guesses`.
     """
     is_made_up = "/intent" in ir.guesses and bool(ir.intent.rationale)
     parts = [ir.intent.rationale] if is_made_up else [ir.intent.summary, ir.intent.rationale]
@@ -63,7 +64,8 @@ def request_text(ir: IntermediateRepresentation) -> str:
     said = {line.strip() for line in words.splitlines()}
     head = ir.signature.to_source()
     lines = [words] if head in words else [words, f"The function: {head}"]
-    return "\n".join([*lines, *(line for line in _certain_lines(ir, ir.guesses) if line not in said)])
+    left_out = frozenset[str]() if guesses else ir.guesses
+    return "\n".join([*lines, *(line for line in _lines(ir, left_out) if line not in said)])
 
 
 def specification_text(ir: IntermediateRepresentation, *, guesses: bool = True) -> str:
@@ -74,10 +76,10 @@ def specification_text(ir: IntermediateRepresentation, *, guesses: bool = True) 
     left_out = frozenset[str]() if guesses else ir.guesses
     lines = [ir.intent.summary]
     lines += [f"As it was asked for: {ir.intent.rationale}"] if ir.intent.rationale else []
-    return "\n".join([*lines, ir.signature.to_source(), *_certain_lines(ir, left_out)])
+    return "\n".join([*lines, ir.signature.to_source(), *_lines(ir, left_out)])
 
 
-def _certain_lines(ir: IntermediateRepresentation, left_out: frozenset[str]) -> list[str]:
+def _lines(ir: IntermediateRepresentation, left_out: frozenset[str]) -> list[str]:
     """What is said of the head's parts, answers that were given, what is required, examples; not `left_out`."""
     name = ir.signature.name
     lines = [f"{p.name}: {p.description}" for p in ir.signature.parameters if p.description]

@@ -43,13 +43,18 @@ class Turn:
     told: bool = False
 
 
-def voices_for(ir: IntermediateRepresentation, notes: Sequence[str], prompts: PromptSettings) -> list[Voice]:
-    """The versions that serve this specification; `notes` say what the constraints ask beyond the grammar."""
+def voices_for(
+    ir: IntermediateRepresentation, notes: Sequence[str], prompts: PromptSettings, *, guesses: bool = False
+) -> list[Voice]:
+    """The versions that serve this specification; `notes` say what the constraints ask beyond the grammar.
+
+    What a model has guessed is shown with `guesses` alone: code is written to fit it, right or wrong.
+    """
     if ir.metadata.language == "typescript":
         wanted = "\n".join([typescript_text(ir), *notes])
         return [Voice(chosen_prompt(TYPESCRIPT_PROMPTS, wanted), wanted)]
-    specification = "\n".join([specification_text(ir, guesses=False), *notes])
-    request = "\n".join([request_text(ir), *notes])
+    specification = "\n".join([specification_text(ir, guesses=guesses), *notes])
+    request = "\n".join([request_text(ir, guesses=guesses), *notes])
     chosen = [chosen_prompt(weights, specification) for weights in prompts.implement]
     return [Voice(prompt, request if prompt.takes_request else specification) for prompt in chosen]
 

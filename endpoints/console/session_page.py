@@ -74,7 +74,7 @@ async def stop(request: Request, app: App, caller: Editor, session_id: SessionId
     """Stop what is being written. What is stored stays."""
     session = await app.sessions.get(caller, session_id)
     session.require_editor()
-    await _stop_work(app, session_id)
+    await app.running_orders.stop_of(session_id)
     return await show(request, app, caller, session_id)
 
 
@@ -105,7 +105,7 @@ async def delete(request: Request, app: App, caller: Editor, session_id: Session
         await app.sessions.delete(caller, session_id, expected_version=version)
     except StaleVersion:
         return await show(request, app, caller, session_id, notice=STALE)
-    await _stop_work(app, session_id)  # not before: who may delete it is the database's to say
+    await app.running_orders.stop_of(session_id)  # not before: who may delete it is the database's to say
     return go_to(request, "/")
 
 
@@ -154,11 +154,6 @@ async def content_of(app: Services, caller: Caller, session: Session) -> dict[st
         "tone": "warn",
         "is_answer": False,
     }
-
-
-async def _stop_work(app: Services, session_id: str) -> None:
-    if order := app.running_orders.of(session_id):
-        await app.running_orders.stop(order)
 
 
 async def _is_behind(app: Services, caller: Caller, session: Session, versions: Sequence[VersionSummary]) -> bool:

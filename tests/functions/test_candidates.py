@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from functions.candidates import Candidate, agreeing, agreement, best_of, settled, with_doubts
+from functions.candidates import Candidate, agreeing, agreement, best_of, borne_out, in_doubt, settled, with_doubts
 from functions.evidence import Check, Evidence, Verdict
 
 
@@ -60,6 +60,28 @@ def test_where_a_model_has_made_up_all_examples_more_than_half_have_to_agree():
     assert not settled(several[0], several[:4], 8)
     assert settled(several[0], several, 8)
     assert settled(several[0], several[:1], 1)
+
+
+def test_a_guess_that_nobody_holds_is_in_doubt_and_one_that_somebody_holds_is_not():
+    best, other = candidate(("5",), guesses=("failed",)), candidate(("6",), guesses=("failed",), index=1)
+    assert in_doubt(best, [best, other])
+    assert not in_doubt(best, [best, candidate(("7",), guesses=("passed",), index=1)])
+    assert not in_doubt(candidate(("5",), "failed"), [candidate(("5",), "failed")]), "what failed is no guess"
+
+
+def test_two_later_ones_that_hold_every_guess_and_do_the_same_bear_it_out():
+    first = [candidate(("5",), guesses=("failed",), index=index) for index in range(4)]
+    later = [replace(candidate(("6",), guesses=("passed",), index=index), round=1) for index in (4, 5)]
+    assert [borne_out(one, [*first, *later]) for one in [*first, *later]] == [False] * 4 + [True] * 2
+    assert not borne_out(later[0], [*first, later[0]]), "one alone may have been written to fit"
+    other = replace(candidate(("7",), guesses=("passed",), index=6), round=1)
+    assert not borne_out(later[0], [*first, later[0], other]), "so may two that do not do the same"
+    untold = [replace(one, round=0) for one in later]
+    assert not borne_out(untold[0], [*first, *untold]), "in the first round the majority counts"
+    guess = Evidence([Check("types", "passed"), Check("example 1", "passed", guessed=True)], outcomes=("6",))
+    ending = [replace(one, evidence=guess) for one in later]
+    assert settled(ending[0], ending, 8)
+    assert not settled(replace(ending[0], round=0), ending, 8)
 
 
 def test_what_is_certain_comes_before_any_agreement():

@@ -83,9 +83,7 @@ async def test_no_file_of_this_machine_can_be_read(sandbox: ProcessSandbox, tmp_
         assert result.calls[0].raised, path
 
 
-async def test_where_nothing_is_cut_off_the_log_says_so_once(
-    sandbox: ProcessSandbox, monkeypatch: pytest.MonkeyPatch
-):
+async def test_where_nothing_is_cut_off_the_log_says_so_once(sandbox: ProcessSandbox, monkeypatch: pytest.MonkeyPatch):
     # What cannot be mounted ends the preparations as a kernel without namespaces does.
     monkeypatch.setattr("functions.sandbox._interpreter_directories", lambda: ["/nowhere"])
     with capture_logs() as logs:

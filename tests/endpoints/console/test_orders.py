@@ -168,3 +168,14 @@ async def test_code_that_waits_for_answers_is_not_asked_for(users: list[User], s
     assert "There are open questions" in refused.text
     assert (await owner.client.get(f"/api/sessions/{session['id']}")).json()["version"] == session["version"]
     assert scripted.asked == []
+
+
+async def test_deleting_it_by_the_api_stops_the_work_too(
+    scripted_web: Web, users: list[User], scripted: ScriptedEngine
+):
+    owner, _ = users
+    session = await ordered(owner, scripted)
+    path = f"/api/sessions/{session['id']}"
+    tag = (await owner.client.get(path)).headers["etag"]
+    assert (await owner.client.delete(path, headers={"if-match": tag})).status_code == 204
+    assert scripted_web.services.running_orders.of(session["id"]) is None
