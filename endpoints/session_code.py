@@ -41,7 +41,7 @@ class WriteCode(BaseModel):
     constraints: dict[str, Any] | None = Field(default=None, description="In the place of the session's own set.")
     assume: StrictBool = Field(default=False, description="Take the first suggestion for each open hole.")
     candidates: int = Field(default=1, ge=1, le=8, description="Written in one batch; the best is kept.")
-    repairs: int = Field(default=1, ge=0, le=3, description="Further rounds: told what failed, or shown what was guessed.")
+    repairs: int = Field(default=1, ge=0, le=3, description="Rounds that are told what failed, or shown the guesses.")
 
     def order(self, session: Session) -> Order:
         """For a session that has no specification yet: from its words.

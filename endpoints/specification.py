@@ -82,7 +82,7 @@ class ImplementBody(BaseModel):
     constraints: dict[str, Any] | None = Field(default=None, description="A constraint set.")
     tests: Tests | None = Field(default=None, description=TESTS)
     candidates: int = Field(default=1, ge=1, le=8, description="Written in one batch; the best is kept.")
-    repairs: int = Field(default=1, ge=0, le=3, description="Further rounds: told what failed, or shown what was guessed.")
+    repairs: int = Field(default=1, ge=0, le=3, description="Rounds that are told what failed, or shown the guesses.")
 
 
 class ImplementedBody(BaseModel):
