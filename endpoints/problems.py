@@ -40,6 +40,7 @@ from functions.failures import (
     Unauthenticated,
     Unavailable,
     UnderMaintenance,
+    UnknownDigest,
 )
 from infra import telemetry
 from infra import telemetry_names as names
@@ -70,6 +71,7 @@ KINDS: Mapping[type[Failure], Kind] = {
     GenerationCut: Kind("generation-cut", 422, "The model ran out of tokens before it was done"),
     GenerationTimeout: Kind("generation-timeout", 504, "The generation took too long"),
     NotFound: Kind("not-found", 404, "There is no such resource"),
+    UnknownDigest: Kind("unknown-digest", 404, "No constraint set was compiled to this digest"),
     StaleVersion: Kind("stale-version", 412, "The resource has changed since it was read"),
     ConstraintsConflict: Kind("constraints-conflict", 409, "The constraints cannot hold together"),
     Conflict: Kind("conflict", 409, "The resource's state does not allow this"),

@@ -112,7 +112,7 @@ async def test_a_repair_is_told_what_failed_and_with_which_input(forward: Forwar
     assert all("so not: result != result + n - n" in detail for detail in broken)
 
 
-OWN_GRAMMAR = """?start: code
+OWN_GRAMMAR = """start: code
 code: "def next_one(n: int) -> int:\\n    return n" (" + 1")?
 """
 
