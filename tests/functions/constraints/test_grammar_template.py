@@ -3,7 +3,7 @@
 import pytest
 
 from functions.constraints.template import load, read
-from functions.constraints.unrolling import lark
+from functions.constraints.unrolling import lark, written
 
 NOTES = """\
 // A small language of blocks.
@@ -34,12 +34,12 @@ def test_a_rule_is_written_out_for_each_value_that_its_conditions_tell_apart():
     assert [hex(grammar.bits[name].mask) for name in ("DEPTH", "COUNT", "OPEN")] == ["0x7", "0x38", "0x40"]
     parametric = {name for name, definition in grammar.definitions.items() if definition.parametric}
     assert parametric == {"block"}
-    written = lines(lark(grammar))
-    assert {line.partition(":")[0] for line in written if not line.startswith("|")} == {
+    text = lines(lark(grammar))
+    assert {line.partition(":")[0] for line in text if not line.startswith("|")} == {
         *("start", "block", "block_depth1", "block_depth2", "NAME")
     }
-    assert sum(line.startswith('| "{"') for line in written) == 2
-    assert all("not(eq([3:6], 3))" in line for line in written if '"."' in line)
+    assert sum(line.startswith('| "{"') for line in text) == 2
+    assert all("not(eq([3:6], 3))" in line for line in text if '"."' in line)
 
 
 def test_an_alternative_goes_with_any_of_its_words_and_limits_are_lowered():
@@ -55,6 +55,10 @@ def test_an_alternative_goes_with_any_of_its_words_and_limits_are_lowered():
 def test_a_rule_is_replaced_and_one_is_added():
     grammar = read(NOTES).specialised(definitions={"NAME": "MORE", "MORE": '"b"\n"c"', "block": '"x" | NAME'})
     assert lines(lark(grammar)) == ["start: block", 'block: "x" | NAME', "NAME: MORE", 'MORE: "b"', '| "c"']
+
+
+def test_where_nothing_can_be_written_nothing_is():
+    assert written(read("//@ unrolled field DEPTH = [0:3]\nstart: x::0\nx::_: X %if lt(DEPTH, 0)\nX: /a/")) == {}
 
 
 def test_what_the_file_does_not_know_is_an_error():

@@ -240,6 +240,7 @@ def test_what_does_not_parse_breaks_the_language_at_its_place():
         (violation,) = python_violations(text, Requirements())
         assert (violation.constraint, violation.line, violation.column) == (LANGUAGE, *place)
         assert violation.message.startswith("not Python: ")
+        assert violation.constraint == "", "of the language itself"
 
 
 def test_violations_come_in_the_order_of_the_text():
