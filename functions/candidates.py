@@ -113,8 +113,8 @@ def settled(candidate: Candidate, tried: Sequence[Candidate], number: int) -> bo
     """Whether it passed everything, and enough others that did give the same for every call: no more need be tried.
 
     A few examples let wrong code pass too; two that are wrong seldom agree on what is near them. Where all examples are
-    a model's own, which are often wrong, more than half of the `number` that are written have to; not in a later round,
-    where `borne_out` is what counts. Where nothing was to be run, nothing can agree, and one is enough.
+    a model's own, which are often wrong, more than half of the `number` that are written have to; in a later
+    round two are enough, as for `borne_out`. Where nothing was to be run, nothing can agree, and one is enough.
     """
     evidence = candidate.evidence
     same = sum(other.evidence.passed and other.evidence.outcomes == evidence.outcomes for other in tried)
