@@ -70,17 +70,26 @@ class _Request:
 class CandidateRound:
     """One round: several drafts.
 
-    `check` gives the evidence of a finished text; `canonical` is the form in which the text is kept.
+    `check` gives the evidence of a finished text; `canonical` is the form in which the text is kept. `shown_guesses`
+    says that the drafts have in them what a model has guessed.
     """
 
     def __init__(
-        self, engine: EngineClient, check: Check, canonical: Callable[[str], str], progress: Progress, number: int
+        self,
+        engine: EngineClient,
+        check: Check,
+        canonical: Callable[[str], str],
+        progress: Progress,
+        number: int,
+        *,
+        shown_guesses: bool = False,
     ) -> None:
         self._engine = engine
         self._check = check
         self._canonical = canonical
         self._progress = progress
         self._number = number
+        self._shown_guesses = shown_guesses
         self._attempts: list[_Attempt] = []
         self._requests: list[_Request] = []
         self._news: asyncio.Queue[tuple[_Request | None, int, Any]] = asyncio.Queue()
@@ -139,7 +148,7 @@ class CandidateRound:
             self._attempts[index].checked = news
             await self._progress("candidate", news.as_json())
             checked = [attempt.checked for attempt in self._attempts if attempt.checked is not None]
-            return settled(news, checked, len(self._attempts))
+            return settled(news, checked, len(self._attempts), shown_guesses=self._shown_guesses)
         if request is not None and news is not None:
             await self._read(request, news)
         return False

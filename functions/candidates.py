@@ -11,6 +11,9 @@ from functions.generation import FinishReason, Timing, Usage
 FAULTS_WEIGH = 0.5
 """A call that ends in a fault costs half of what one costs that no other candidate agrees with."""
 
+GUESSES_WEIGH = 0.5
+"""To hold all that a model has guessed weighs as much as to agree with half of the other candidates."""
+
 WITNESSES = 2
 
 Fate = Literal["passed", "failed", "cut", "stopped", "not_checked"]
@@ -62,8 +65,9 @@ def best_of(tried: Sequence[Candidate]) -> Candidate:
     """By evidence, and never one that is not whole if one is.
 
     Among those of which the same is certain, the one is taken that gives most often what others give (F. Shi et al.,
-    MBR-EXEC, 2022: many attempts seldom share an error), and whose faults are rare. Then what a model has guessed
-    counts, and then who came first.
+    MBR-EXEC, 2022: many attempts seldom share an error), whose faults are rare, and that holds more of what a model has
+    guessed: code written without a view of the guesses hardly holds them all if either is wrong (B. Chen et al., CodeT,
+    2022). Then who came first.
     """
     return max(tried, key=lambda candidate: _rank(candidate, tried))
 
@@ -109,16 +113,17 @@ def borne_out(candidate: Candidate, tried: Sequence[Candidate]) -> bool:
     return bool(candidate.round and candidate.evidence.passed and same >= WITNESSES)
 
 
-def settled(candidate: Candidate, tried: Sequence[Candidate], number: int) -> bool:
+def settled(candidate: Candidate, tried: Sequence[Candidate], number: int, *, shown_guesses: bool = False) -> bool:
     """Whether it passed everything, and enough others that did give the same for every call: no more need be tried.
 
     A few examples let wrong code pass too; two that are wrong seldom agree on what is near them. Where all examples are
-    a model's own, which are often wrong, more than half of the `number` that are written have to; in a later
-    round two are enough, as for `borne_out`. Where nothing was to be run, nothing can agree, and one is enough.
+    a model's own, which are often wrong, more than half of the `number` that are written have to; in a round that is
+    `shown_guesses` two are enough, as for `borne_out`. Where nothing was to be run, nothing can agree, and one is
+    enough.
     """
     evidence = candidate.evidence
     same = sum(other.evidence.passed and other.evidence.outcomes == evidence.outcomes for other in tried)
-    needed = WITNESSES if evidence.is_tried or candidate.round else number // 2 + 1
+    needed = WITNESSES if evidence.is_tried or shown_guesses else number // 2 + 1
     return evidence.passed and (same >= needed or not evidence.outcomes)
 
 
@@ -136,11 +141,11 @@ def with_doubts(best: Candidate, tried: Sequence[Candidate]) -> Candidate:
     return replace(best, evidence=replace(best.evidence, checks=checks))
 
 
-def _rank(candidate: Candidate, tried: Sequence[Candidate]) -> tuple[bool, bool, tuple[int, int], float, int]:
+def _rank(candidate: Candidate, tried: Sequence[Candidate]) -> tuple[bool, bool, tuple[int, int], float]:
     evidence = candidate.evidence
     faults = evidence.crashes / max(1, len(evidence.outcomes))
-    common = round(agreement(candidate, tried) - FAULTS_WEIGH * faults, 6)
-    return candidate.finish_reason == "stop", evidence.sound, evidence.score, common, evidence.guesses_held
+    likely = agreement(candidate, tried) - FAULTS_WEIGH * faults + GUESSES_WEIGH * evidence.guesses_held
+    return candidate.finish_reason == "stop", evidence.sound, evidence.score, round(likely, 6)
 
 
 @dataclass(frozen=True)

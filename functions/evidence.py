@@ -64,9 +64,10 @@ class Evidence:
         return certain.count("passed"), -certain.count("failed")
 
     @property
-    def guesses_held(self) -> int:
-        """How many checks passed that a model has made up."""
-        return sum(check.guessed and check.verdict == "passed" for check in self.checks)
+    def guesses_held(self) -> float:
+        """Between 0 and 1: the share that passed of the checks that a model has made up; 0 where there are none."""
+        guessed = [check.verdict for check in self.checks if check.guessed]
+        return guessed.count("passed") / max(1, len(guessed))
 
     @property
     def failures(self) -> list[Check]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from functions.cache import Store
 from functions.candidate_round import CandidateRound, Draft, Progress
-from functions.candidates import Candidate, Implemented, best_of, borne_out, in_doubt, with_doubts
+from functions.candidates import WITNESSES, Candidate, Implemented, best_of, borne_out, in_doubt, with_doubts
 from functions.checked_generation import together
 from functions.code_fences import fenced
 from functions.constraints.compilation import Compiled, ConstraintCompiler
@@ -143,12 +143,15 @@ class Forward:
         tried: list[Candidate] = []
         rounds: list[CandidateRound] = []
 
-        async def next_round(dealt: Iterable[Turn]) -> None:
+        async def next_round(dealt: Iterable[Turn], *, shown_guesses: bool = False) -> None:
             number = len(rounds)
-            await progress("implementing", {"round": number, "candidates": candidates})
+            drafts = [self._draft(turn, failed, rules) for turn in dealt]
+            written = sum(draft.request.sampling.n for draft in drafts)
+            await progress("implementing", {"round": number, "candidates": written})
             as_kept = canonical if is_python else _without_edges
-            rounds.append(CandidateRound(self._engine, check, as_kept, progress, number))
-            tried.extend(await rounds[-1].run([self._draft(turn, failed, rules) for turn in dealt]))
+            one = CandidateRound(self._engine, check, as_kept, progress, number, shown_guesses=shown_guesses)
+            rounds.append(one)
+            tried.extend(await one.run(drafts))
 
         for number in range(1 + repairs):
             await next_round(turns(voices, candidates, number))
@@ -158,7 +161,7 @@ class Forward:
             failed = best
         if len(rounds) <= repairs and in_doubt(best, tried):
             shown = voices_for(ir, rules.prompt, self._settings.prompts, guesses=True)
-            await next_round(turns(shown, candidates, 0))
+            await next_round(turns(shown, max(WITNESSES, candidates // 2), 0), shown_guesses=True)
             best = next((one for one in tried if borne_out(one, tried)), best)
         usage, timing = together([(one.usage, one.timing) for one in rounds])
         record_candidates(tried, timing)

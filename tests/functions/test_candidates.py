@@ -21,6 +21,15 @@ def test_a_guess_that_most_contradict_does_not_decide():
     assert [agreeing(one, several) for one in several] == [1, 3, 3, 3]
 
 
+def test_all_guesses_held_weigh_as_much_as_half_of_the_others():
+    alone = candidate(("5",), guesses=("passed", "passed"))
+    rest = [candidate((f"{6 + index}",), guesses=("failed", "failed"), index=index) for index in range(1, 8)]
+    same = [candidate(("6",), guesses=("failed", "failed"), index=index) for index in range(1, 8)]
+    assert best_of([alone, *same[:4], *rest[4:]]).index == 0, "4 of 8 agree against it"
+    assert best_of([alone, *same[:6], *rest[6:]]).index == 1, "6 of 8 do"
+    assert best_of([candidate(("5",), guesses=("passed", "failed")), *same[:4], *rest[4:]]).index == 1, "one guess of two"
+
+
 def test_a_guess_decides_between_candidates_of_which_each_is_alone():
     several = [candidate(("5",), guesses=("failed",)), candidate(("6",), guesses=("passed", "failed"), index=1)]
     assert best_of(several).index == 1
@@ -80,8 +89,8 @@ def test_two_later_ones_that_hold_every_guess_and_do_the_same_bear_it_out():
     assert not borne_out(untold[0], [*first, *untold]), "in the first round the majority counts"
     guess = Evidence([Check("types", "passed"), Check("example 1", "passed", guessed=True)], outcomes=("6",))
     ending = [replace(one, evidence=guess) for one in later]
-    assert settled(ending[0], ending, 8)
-    assert not settled(replace(ending[0], round=0), ending, 8)
+    assert settled(ending[0], ending, 8, shown_guesses=True)
+    assert not settled(ending[0], ending, 8), "a round of repair is no such round"
 
 
 def test_what_is_certain_comes_before_any_agreement():
