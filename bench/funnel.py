@@ -24,7 +24,7 @@ from functions.engine import Engine  # noqa: E402
 from functions.evidence import Check, Evidence  # noqa: E402
 from functions.forward import Forward  # noqa: E402
 from functions.ir import IntermediateRepresentation  # noqa: E402
-from functions.sandbox import ProcessSandbox  # noqa: E402
+from functions.sandbox import ProcessSandbox, judge_nursery  # noqa: E402
 from functions.type_checks import TypeChecker  # noqa: E402
 from functions.validation import ConstraintValidator  # noqa: E402
 from functions.verifier import Verifier  # noqa: E402
@@ -61,7 +61,8 @@ async def main() -> None:
     settings = load_settings("local")
     model = ROOT / ".local" / "model"
     ir = IntermediateRepresentation.model_validate(SIMPLE)
-    sandbox = ProcessSandbox(settings.sandbox)
+    nursery = judge_nursery()
+    sandbox = ProcessSandbox(settings.sandbox, nursery=nursery)
     engine = Engine(settings.engine, model)
     types = TypeChecker(settings.validation, model / "tokenizer.json")
     print("Starting the engine (about 30 s) ...", file=sys.stderr)
@@ -86,6 +87,7 @@ async def main() -> None:
                     passed += implemented.passed
     finally:
         await types.close()
+        await nursery.close()
         await engine.stop()
     ratio = statistics.median(f / one for f, one in zip(rows["funnel"], rows["one, generated"], strict=True))
     medians = {name: round(statistics.median(values), 3) for name, values in rows.items()}

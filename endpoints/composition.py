@@ -39,7 +39,7 @@ from functions.maintenance_switch import MaintenanceSwitch
 from functions.operation import Operation
 from functions.profiles import Profiles
 from functions.read_limits import ReadLimits
-from functions.sandbox import ProcessSandbox, Sandbox
+from functions.sandbox import ProcessSandbox, Sandbox, judge_nursery
 from functions.search_index import SearchIndex
 from functions.session_feed import PolledSessionFeed
 from functions.session_pipeline import SessionPipeline
@@ -135,7 +135,10 @@ async def assemble(
         life.push_async_callback(extractor.close)
         types = TypeChecker(settings.validation, validator.tokenizer_file)
         life.push_async_callback(types.close)
-        sandbox = sandbox or ProcessSandbox(settings.sandbox)
+        if sandbox is None:
+            nursery = judge_nursery()
+            life.push_async_callback(nursery.close)
+            sandbox = ProcessSandbox(settings.sandbox, nursery=nursery)
         forward = Forward(engine, compiler, sandbox, settings, types=types, store=store)
         asker = Asker(engine, settings)
         backward = reverse.Reverse(validator, sandbox, asker)

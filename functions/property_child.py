@@ -70,6 +70,16 @@ def load() -> None:
     import_module("functions.property_strategies")
 
 
+def warm_up() -> None:
+    """Have Hypothesis import what it leaves for its first inputs: processes that are forked later have it then."""
+    hypothesis = import_module("hypothesis")
+    strategies = import_module("hypothesis.strategies")
+    settings = hypothesis.settings(
+        max_examples=2, derandomize=True, database=None, suppress_health_check=list(hypothesis.HealthCheck)
+    )
+    settings(hypothesis.given(strategies.lists(strategies.integers()))(lambda _: None))()
+
+
 class _Search:
     def __init__(self, properties: dict[str, Any], call: Call, *, has_candidate: Callable[[], bool]) -> None:
         self._name = properties["name"]

@@ -24,6 +24,7 @@ from typing import Any, Literal, Protocol
 import structlog
 
 from functions.failures import Unavailable
+from functions.judge_nursery import JudgeNursery
 from infra import telemetry
 from infra import telemetry_names as names
 from infra.settings import SandboxSettings
@@ -33,9 +34,11 @@ _INTERPRETER = os.path.realpath(sys.executable)
 _CHILD = Path(__file__).with_name("sandbox_child.py")
 # What the judge of properties needs beside the standard library; a candidate may import it too, and gains nothing.
 _PACKAGES = ("hypothesis", "sortedcontainers")
+_JUDGE_OF_PROPERTIES = "functions.property_child"
 _USER_IDS = range(70_000, 90_000)
 STARTING_S = 5.0
-COMMAND = (_INTERPRETER, "-I", "-S", str(_CHILD))
+_PYTHON = (_INTERPRETER, "-I", "-S")
+COMMAND = (*_PYTHON, str(_CHILD))
 ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1"}
 
 _log = structlog.get_logger()
@@ -183,7 +186,7 @@ class ChildSandbox(ABC):
 
     async def search(self, code: str, properties: Properties) -> Search:
         """See `Sandbox`. Raises `Unavailable` when the program cannot be started."""
-        work = {"code": code, "packages": _packages(), "judge": "functions.property_child"}
+        work = {"code": code, "packages": _packages(), "judge": _JUDGE_OF_PROPERTIES}
         async with self._slots:
             output = await self._report(work, properties)
         if isinstance(output, SandboxResult):
@@ -211,11 +214,17 @@ class ChildSandbox(ABC):
         return SandboxResult("timeout", error=f"it did not finish within {self._settings.wall_s:g} s")
 
 
-class ProcessSandbox(ChildSandbox):
-    """A process on this machine."""
+def judge_nursery() -> JudgeNursery:
+    """For a `ProcessSandbox`; who has it closes it."""
+    return JudgeNursery(_PYTHON, environment=ENVIRONMENT, judge=_JUDGE_OF_PROPERTIES, packages=_packages())
 
-    def __init__(self, settings: SandboxSettings, *, at_once: int = 2) -> None:
+
+class ProcessSandbox(ChildSandbox):
+    """A process on this machine; its judges are forked where a `nursery` is there to do that."""
+
+    def __init__(self, settings: SandboxSettings, *, at_once: int = 2, nursery: JudgeNursery | None = None) -> None:
         super().__init__(settings, at_once=at_once)
+        self._nursery = nursery
         self._has_warned = False
 
     async def run(self, code: str, calls: Sequence[str]) -> SandboxResult:
@@ -238,7 +247,19 @@ class ProcessSandbox(ChildSandbox):
                 "uid": some_user_id(),
                 "limits": self._limits(),
             }
-            return await self._run(directory, as_sent(job, judged_by))
+            sent = as_sent(job, judged_by)
+            if self._nursery is not None and judged_by is not None:
+                answer = await self._forked(self._nursery, sent)
+                if answer is not None:
+                    return answer
+            return await self._run(directory, sent)
+
+    async def _forked(self, nursery: JudgeNursery, sent: bytes) -> bytes | SandboxResult | None:
+        try:
+            async with asyncio.timeout(self._settings.wall_s + STARTING_S):
+                return await nursery.report(sent, self._settings.output_bytes)
+        except TimeoutError:
+            return self._timed_out()
 
     async def _run(self, directory: str, sent: bytes) -> bytes | SandboxResult:
         settings = self._settings

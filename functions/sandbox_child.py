@@ -134,6 +134,8 @@ def main() -> None:
         size += read_exactly(0, 1) or b"0\n"
     job = json.loads(read_exactly(0, int(size)))
     servants, judge = own_modules(job)
+    if "directory" in job:
+        os.chdir(job["directory"])
     rest, report = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):

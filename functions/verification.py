@@ -1,6 +1,7 @@
 """What a candidate must pass, cheapest first: it parses, has the signature, knows its names, does what is said."""
 
 import ast
+import asyncio
 import math
 import warnings
 from collections.abc import Sequence
@@ -65,10 +66,8 @@ async def _checked(
     if not can_run:
         unrun = [_not_run(ir, i) for i in range(len(ir.examples))]
         return Evidence([*checks, *unrun, *unrun_property_checks(ir), *unrun_own_test_checks(tests)])
-    if types is not None:
-        checks.append(await types.check(code))
-    result = await _run(code, ir, sandbox)
-    checks += [_defines(result), *_examples(ir, result)]
+    typed, result = await asyncio.gather(_types(code, types), _run(code, ir, sandbox))
+    checks += [*typed, _defines(result), *_examples(ir, result)]
     outcomes = tuple(call.value or f"raised {call.raised[0] if call.raised else call.error}" for call in result.calls)
     crashes = sum(not _ALARMS.isdisjoint(call.raised[:1]) for call in result.calls if not _may_raise(ir, call))
     lasting = result.ended == "finished"
@@ -85,6 +84,10 @@ async def _checked(
             rows, would_last = await own_test_checks(code, ir, tests, sandbox)
             checks, lasting = [*checks, *rows], lasting and would_last
     return Evidence(checks, lasting=lasting, outcomes=outcomes, crashes=crashes)
+
+
+async def _types(code: str, types: TypeChecker | None) -> list[Check]:
+    return [] if types is None else [await types.check(code)]
 
 
 async def _run(code: str, ir: IntermediateRepresentation, sandbox: Sandbox) -> SandboxResult:
