@@ -30,7 +30,7 @@ from functions.validation import ConstraintValidator  # noqa: E402
 from functions.verifier import Verifier  # noqa: E402
 from infra.settings import load_settings  # noqa: E402
 
-ROUNDS, CANDIDATES = 5, 4
+ROUNDS, CANDIDATES = 9, 4
 WANTED = 2.5
 SIMPLE = {
     "intent": {"summary": "Return the larger of two integers."},

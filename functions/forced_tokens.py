@@ -11,6 +11,7 @@ Imported by an engine core's process alone, by name (`speculative_config`, `sche
 from typing import Any
 
 from vllm.v1.core.sched.scheduler import Scheduler
+from vllm.v1.executor.multiproc_executor import MultiprocExecutor
 from vllm.v1.outputs import DraftTokenIds
 
 from functions import draft_sampling
@@ -33,15 +34,28 @@ class NothingGuessed:
         """There is none to load."""
 
 
+class WithoutDrafts(MultiprocExecutor):  # type: ignore[misc] # as below
+    """vLLM's worker in a process of its own, which is not asked after each step for drafts that it never has."""
+
+    def take_draft_token_ids(self) -> None:
+        """None, without a message to the worker and back."""
+        return
+
+
 class ForcedTokenScheduler(Scheduler):  # type: ignore[misc] # vLLM ships no types that a strict checker takes
     """vLLM's scheduler; its drafts are what the grammars force."""
 
-    def update_draft_token_ids(self, draft_token_ids: DraftTokenIds) -> None:
-        """Called after every step with what was proposed for each request of its batch."""
-        for request_id in draft_token_ids.req_ids:
+    def update_from_output(self, scheduler_output: Any, model_runner_output: Any) -> Any:
+        """Called after every step; the matchers have taken its tokens then."""
+        outputs = super().update_from_output(scheduler_output, model_runner_output)
+        for request_id in scheduler_output.num_scheduled_tokens:
             request = self.requests.get(request_id)
             if request is not None and not request.is_finished():
                 request.spec_token_ids = [] if request.is_prefill_chunk else self._forced(request)
+        return outputs
+
+    def update_draft_token_ids(self, draft_token_ids: DraftTokenIds) -> None:
+        """What the worker proposes is nothing."""
 
     def _forced(self, request: Any) -> list[int]:
         asked = request.sampling_params.extra_args or {}

@@ -71,13 +71,14 @@ def load() -> None:
 
 
 def warm_up() -> None:
-    """Have Hypothesis import what it leaves for its first inputs: processes that are forked later have it then."""
-    hypothesis = import_module("hypothesis")
-    strategies = import_module("hypothesis.strategies")
-    settings = hypothesis.settings(
-        max_examples=2, derandomize=True, database=None, suppress_health_check=list(hypothesis.HealthCheck)
+    """Judge once: what Hypothesis imports and keeps with its first inputs, processes that are forked later have then."""
+    same: dict[str, Any] = {"name": "same", "parameters": ["x"], "annotations": ["list[int]"], "returns": "list[int]"}
+    servant = Servant()
+    judge(
+        same | {"raises": [], "assertions": ["result == x"], "examples": []}, "def same(x):\n    return x\n", [servant]
     )
-    settings(hypothesis.given(strategies.lists(strategies.integers()))(lambda _: None))()
+    servant.end()
+    os.waitpid(servant.process, 0)
 
 
 class _Search:

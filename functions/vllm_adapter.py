@@ -133,11 +133,15 @@ def _start_core(settings: EngineSettings, model_path: Path) -> Core:
 def _forced_tokens(most: int) -> dict[str, Any]:
     """Options by which at most so many tokens that a grammar forces are taken in one step; none where that is 0.
 
-    Both classes are imported by vLLM's own processes, by these names.
+    The classes are imported by vLLM's own processes, by these names.
     """
     if most == 0:
         return {}
-    return {
+    from vllm.platforms import current_platform  # noqa: PLC0415 - see the module's docstring
+
+    # On a CPU vLLM's worker is a process, which would be asked for drafts after each step.
+    executor = {"distributed_executor_backend": f"{_FORCED}.WithoutDrafts"} if current_platform.is_cpu() else {}
+    return executor | {
         "scheduler_cls": f"{_FORCED}.ForcedTokenScheduler",
         "speculative_config": {
             "method": "custom_class",
