@@ -71,12 +71,11 @@ def load() -> None:
 
 
 def warm_up() -> None:
-    """Judge once: what Hypothesis imports and keeps with its first inputs, processes that are forked later have then."""
+    """Judge once: what Hypothesis imports and keeps with its first inputs, processes that are forked then have."""
     same: dict[str, Any] = {"name": "same", "parameters": ["x"], "annotations": ["list[int]"], "returns": "list[int]"}
     servant = Servant()
-    judge(
-        same | {"raises": [], "assertions": ["result == x"], "examples": []}, "def same(x):\n    return x\n", [servant]
-    )
+    same |= {"raises": [], "assertions": ["result == x"], "examples": []}
+    judge(same, "def same(x):\n    return x\n", [servant])
     servant.end()
     os.waitpid(servant.process, 0)
 
