@@ -89,7 +89,7 @@ class JudgeNursery:
     async def report(self, sent: bytes, most: int) -> bytes | None:
         """What a forked judge answers to `sent`, `most` bytes and a block; None where nothing is there to fork it.
 
-        The judge is killed, with all that it has started, when it has answered or the caller is gone.
+        When this returns or raises, the judge is gone, with all that it has started.
         """
         self.start()
         nursery = self._ready()
@@ -109,6 +109,7 @@ class JudgeNursery:
             finally:
                 with contextlib.suppress(OSError):
                     nursery.control.send(json.dumps({"end": number}).encode())
+                await _gone(ours)
         return answer if answer or nursery.lives() else None
 
     async def close(self) -> None:
@@ -172,3 +173,12 @@ async def _exchange(connection: socket.socket, sent: bytes, most: int) -> bytes:
         while len(answer) <= most and (block := await loop.sock_recv(connection, _BLOCK_BYTES)):
             answer += block
     return bytes(answer)
+
+
+async def _gone(connection: socket.socket) -> None:
+    """Wait until nobody has the other end: what was killed may still be at work in the directory that it was given."""
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(OSError):  # TimeoutError is one
+        async with asyncio.timeout(END_S):
+            while await loop.sock_recv(connection, _BLOCK_BYTES):
+                pass

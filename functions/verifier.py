@@ -18,7 +18,7 @@ from functions.type_checks import TypeChecker
 from functions.verification import verify
 
 WEEK_S = 7 * 24 * 3600.0
-_MADE_BY = ("evidence", "judge_", "own_test", "plain_values", "probe_", "property", "sandbox", "type_", "unbound", "verif")
+_MADE_BY = ("evidence", "judge", "own_", "plain_values", "probe", "property", "sandbox", "type_", "unbound", "verif")
 
 
 class Verifier:

@@ -60,8 +60,10 @@ async def test_judges_run_side_by_side_and_nothing_is_left_of_them(sandbox: Proc
 async def test_who_gives_up_waiting_leaves_nothing_running(sandbox: ProcessSandbox):
     search = asyncio.create_task(sandbox.search(HANGS, EVEN))
     await until(lambda: bool(nursery_process().children()))
+    judges = nursery_process().children(recursive=True)
     search.cancel()
     await asyncio.wait({search})
+    assert not [judge for judge in judges if judge.is_running() and judge.status() != psutil.STATUS_ZOMBIE]
     await until(lambda: not nursery_process().children())
     assert (await sandbox.search(DOUBLED, EVEN)).tried == 100
 
