@@ -89,7 +89,7 @@ class JudgeNursery:
     async def report(self, sent: bytes, most: int) -> bytes | None:
         """What a forked judge answers to `sent`, `most` bytes and a block; None where nothing is there to fork it.
 
-        When this returns or raises, the judge is gone, with all that it has started.
+        When this returns or raises, the judge has been killed, with all that it started, and has let go of its files.
         """
         self.start()
         nursery = self._ready()
@@ -176,7 +176,7 @@ async def _exchange(connection: socket.socket, sent: bytes, most: int) -> bytes:
 
 
 async def _gone(connection: socket.socket) -> None:
-    """Wait until nobody has the other end: what was killed may still be at work in the directory that it was given."""
+    """Wait until nobody has the other end: until then what is to be killed may be at work in its directory."""
     loop = asyncio.get_running_loop()
     with contextlib.suppress(OSError):  # TimeoutError is one
         async with asyncio.timeout(END_S):
