@@ -1,29 +1,15 @@
 """A session's own tests: what may be given, and how they judge a candidate in the real sandbox."""
 
-from collections.abc import AsyncGenerator
-
 import pytest
 
 from functions.evidence import Check
 from functions.ir import IntermediateRepresentation
 from functions.own_test_checks import own_test_checks
 from functions.own_tests import MOST_TESTS, read_own_tests
-from functions.sandbox import ProcessSandbox, judge_nursery
+from functions.sandbox import ProcessSandbox
 from functions.verification import verify
-from infra.settings import Settings
 
 ADD = "def add(a: int, b: int) -> int:\n    return a + b\n"
-
-
-@pytest.fixture(params=["by itself", "forked"])
-async def sandbox(request: pytest.FixtureRequest, settings: Settings) -> AsyncGenerator[ProcessSandbox]:
-    """Judges are the same, whether they are started or forked."""
-    nursery = judge_nursery()
-    if request.param == "forked":
-        nursery.start()
-        assert await nursery.is_ready()
-    yield ProcessSandbox(settings.sandbox, nursery=nursery if request.param == "forked" else None)
-    await nursery.close()
 
 
 def specification(name: str = "add") -> IntermediateRepresentation:

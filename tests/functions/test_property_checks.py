@@ -1,26 +1,12 @@
 """Assertions tried with generated inputs, in the real sandbox."""
 
-from collections.abc import AsyncGenerator
-
 import pytest
 
 from functions.evidence import Check
 from functions.ir import IntermediateRepresentation
 from functions.property_checks import property_checks
-from functions.sandbox import ProcessSandbox, judge_nursery
+from functions.sandbox import ProcessSandbox
 from functions.verification import verify
-from infra.settings import Settings
-
-
-@pytest.fixture(params=["by itself", "forked"])
-async def sandbox(request: pytest.FixtureRequest, settings: Settings) -> AsyncGenerator[ProcessSandbox]:
-    """Judges are the same, whether they are started or forked."""
-    nursery = judge_nursery()
-    if request.param == "forked":
-        nursery.start()
-        assert await nursery.is_ready()
-    yield ProcessSandbox(settings.sandbox, nursery=nursery if request.param == "forked" else None)
-    await nursery.close()
 
 
 def specification(
